@@ -1,0 +1,1 @@
+"""Data sets as evidence: raw samples, fingerprints, overlaps."""

@@ -1,0 +1,33 @@
+"""What a subject can provide and a check can need."""
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """One thing a subject may provide; `advice` tells how to provide it."""
+
+    CONFIG = "config"
+    TRAIN = "train-split"
+    VALID = "valid-split"
+    GROUPS = "groups"
+    MODEL = "model"
+    LOSS = "loss"
+    OPTIMIZER = "optimizer"
+    PARAMETER_CLAIM = "parameter-claim"
+
+    @property
+    def advice(self) -> str:
+        """What to give so that checks with this need can run."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Capability.CONFIG: "give Subject(config=...): a mapping, or the path of a YAML file",
+    Capability.TRAIN: "give Subject(splits={'train': make_train_loader})",
+    Capability.VALID: "give a held-out split: Subject(splits={..., 'valid': make_valid_loader})",
+    Capability.GROUPS: "give Claims(group_key=...) or Split(..., groups=...)",
+    Capability.MODEL: "give Subject(model=...): a function that builds the model",
+    Capability.LOSS: "give Subject(loss=...): a function of (model, batch) that returns the loss",
+    Capability.OPTIMIZER: "give Subject(optimizer=...): a function from model to optimizer",
+    Capability.PARAMETER_CLAIM: "give Claims(parameters=...): the count that you publish",
+}

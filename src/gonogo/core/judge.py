@@ -1,0 +1,124 @@
+"""Measuring and judging are two acts: this is the second. No torch, no device, no subject."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gonogo.core.criterion import Criterion, Status, Verdict, quantity
+from gonogo.core.measurement import Evidence, Measurement
+from gonogo.core.plan import Skip, Step, adjusted, selected
+from gonogo.core.profile import Profile
+from gonogo.core.report import Failure, Outcome, Report, Result
+
+
+def judge_outcome(step: Step, outcome: Outcome, profile: Profile) -> Result:
+    """The result of a check that a worker was asked to run."""
+    if outcome.failure:
+        status, reason, verdicts, skip = Status.ERROR, outcome.failure.message, (), None
+    elif outcome.not_applicable or outcome.observation is None:
+        status, reason, verdicts, skip = Status.SKIP, outcome.not_applicable, (), Skip.NOT_APPLICABLE
+    else:
+        verdicts, skip = _verdicts(step.criteria, outcome.observation.measurements), None
+        status, reason = _worst(verdicts, outcome.observation.measurements)
+    return replace(
+        _result(step, status, reason, skip, profile),
+        evidence=outcome.evidence,
+        seconds=outcome.seconds,
+        memory=outcome.memory,
+        verdicts=verdicts,
+        observation=outcome.observation,
+        failure=outcome.failure,
+    )
+
+
+def skipped(step: Step, skip: Skip, reason: str, profile: Profile) -> Result:
+    """The result of a check that will not run."""
+    return _result(step, Status.SKIP, reason, skip, profile)
+
+
+def judge(report: Report, profile: Profile) -> Report:
+    """The same numbers under another profile. What was not measured then stays unknown now."""
+    results = tuple(_again(result, profile) for result in report.results)
+    return replace(report, results=results, profile=profile.model_dump(mode="json"), notes=notes(results, profile))
+
+
+def notes(results: tuple[Result, ...], profile: Profile) -> tuple[str, ...]:
+    """What the reader should know about the waivers: those that nothing needs any more."""
+    waived = {waiver.check for waiver in profile.waivers}
+    return tuple(
+        f"stale waiver: {result.id} passes, so its waiver can go"
+        for result in results
+        if result.id in waived and result.status is Status.PASS
+    )
+
+
+def _again(result: Result, profile: Profile) -> Result:
+    settings = profile.checks.get(result.id)
+    where = f"{profile.name}: checks.{result.id}.limits"
+    criteria = adjusted(result.defaults, settings.limits if settings else {}, where)
+    base = replace(
+        result, criteria=criteria, required=result.id in profile.required, waived=_waiver(result.id, profile)
+    )
+    if not selected(result.id, profile):
+        return replace(base, status=Status.SKIP, skip=Skip.DESELECTED, reason="not selected by the profile")
+    if result.observation is None:
+        return base
+    verdicts = _verdicts(criteria, result.observation.measurements)
+    status, reason = _worst(verdicts, result.observation.measurements)
+    return replace(base, verdicts=verdicts, status=status, reason=reason, skip=None)
+
+
+def _verdicts(criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]) -> tuple[Verdict, ...]:
+    # A check may leave out a measurement that its subject cannot have (no groups given, say).
+    return tuple(criterion.judge(measured[criterion.measure]) for criterion in criteria if criterion.measure in measured)
+
+
+def _worst(verdicts: tuple[Verdict, ...], measured: Mapping[str, Measurement]) -> tuple[Status, str]:
+    if not verdicts:
+        return Status.ERROR, f"the check returned none of its criteria; it returned: {', '.join(measured) or 'nothing'}"
+    worst = max(verdict.status for verdict in verdicts)
+    if worst is Status.PASS:
+        shown = (f"{verdict.measure} {quantity(measured[verdict.measure])}" for verdict in verdicts)
+        return worst, ", ".join(shown)
+    return worst, "; ".join(verdict.reason for verdict in verdicts if verdict.status is worst)
+
+
+def _result(step: Step, status: Status, reason: str, skip: Skip | None, profile: Profile) -> Result:
+    bad = status in (Status.WARN, Status.FAIL)
+    return Result(
+        id=step.check.id,
+        title=step.check.doc.title_fail if bad else step.check.doc.title_pass,
+        status=status,
+        reason=reason,
+        evidence=Evidence.DECLARED,
+        seconds=0.0,
+        effort=step.check.effort,
+        required=step.required,
+        skip=skip,
+        criteria=step.criteria,
+        defaults=step.check.criteria,
+        params=step.params,
+        fix=step.check.doc.fix,
+        why=step.check.doc.why,
+        waived=_waiver(step.check.id, profile),
+    )
+
+
+def _waiver(check_id: str, profile: Profile) -> str:
+    reasons: list[Any] = [f"{w.reason} (until {w.until})" for w in profile.waivers if w.check == check_id]
+    return "; ".join(reasons)
+
+
+def broken_row(identifier: str, error: str) -> Result:
+    """The row of a plug-in that could not be loaded."""
+    return Result(
+        id=f"{identifier}plug-in",
+        title="A plug-in cannot be loaded",
+        status=Status.ERROR,
+        reason=error,
+        evidence=Evidence.DECLARED,
+        seconds=0.0,
+        effort=0,  # type: ignore[arg-type]
+        failure=Failure(error),
+        fix="Mend or uninstall the plug-in, or leave its prefix out of the profile's `select`.",
+    )

@@ -1,0 +1,212 @@
+"""A profile: what is selected and required, parameters, limits and waivers, read from YAML."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from gonogo.core.check import Effort
+from gonogo.errors import ProfileError, did_you_mean
+
+Limit = float | None | tuple[float | None, float | None]
+BUILTIN = ("quick", "standard", "full")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CheckSettings(_Strict):
+    """What a profile changes about one check."""
+
+    params: dict[str, bool | int | float | str] = {}
+    limits: dict[str, dict[str, Limit]] = {}
+
+
+class Waiver(_Strict):
+    """An accepted failure: reason and last day are compulsory."""
+
+    check: str
+    reason: str
+    until: date
+
+
+class TimeLimit(_Strict):
+    """Seconds that one check may take, by effort."""
+
+    read: float = 60
+    step: float = 60
+    fit: float = 180
+
+    def of(self, effort: Effort) -> float:
+        """The limit of a check of this effort, seconds."""
+        return {Effort.READ: self.read, Effort.STEP: self.step, Effort.FIT: self.fit}[effort]
+
+
+class Profile(_Strict):
+    """Everything that decides how measurements become a verdict."""
+
+    name: str = "custom"
+    extends: str | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    budget: float | None = None  # seconds for the whole run
+    time_limit: TimeLimit = TimeLimit()
+    memory_limit: float | None = None  # bytes per worker; None: nine tenths of what is free at the start
+    seed: int = 0
+    checks: dict[str, CheckSettings] = {}
+    waivers: tuple[Waiver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the command line changes about a profile."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    budget: str | None = None
+    time_limit: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def apply(self, profile: Profile) -> Profile:
+        """The profile with the command line's wishes."""
+        changes: dict[str, Any] = dict(self.overrides)
+        if self.only:
+            changes["select"] = self.only
+        if self.skip:
+            changes["ignore"] = profile.ignore + self.skip
+        if self.budget:
+            changes["budget"] = seconds(self.budget, "--budget")
+        if self.time_limit:
+            limit = seconds(self.time_limit, "--time-limit")
+            changes["time_limit"] = TimeLimit(read=limit, step=limit, fit=limit)
+        return profile.model_copy(update=changes)
+
+
+def load_profile(name_or_path: str, *, today: date | None = None) -> Profile:
+    """The profile of that built-in name or YAML file, with everything it extends.
+
+    Raises:
+        ProfileError: The file is missing or wrong; the message has the YAML path and the nearest valid name.
+    """
+    content = _merged(name_or_path, seen=())
+    try:
+        profile = Profile.model_validate(content)
+    except ValidationError as error:
+        raise ProfileError(_explain(name_or_path, error)) from None
+    _refuse_expired(profile, name_or_path, today or date.today())
+    return profile
+
+
+def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, Any]:
+    if name in seen:
+        raise ProfileError(f"{name}: extends itself through {' -> '.join(seen)}")
+    own, folder = _read(name, base)
+    for key in ("budget", "memory_limit"):
+        if isinstance(own.get(key), str):
+            own[key] = (seconds if key == "budget" else size)(own[key], f"{name}: {key}")
+    parent_name = own.get("extends")
+    if parent_name is None:
+        return own
+    if not isinstance(parent_name, str):
+        raise ProfileError(f"{name}: extends: {parent_name!r} was found, a profile name or path was expected")
+    parent = _merged(parent_name, (*seen, name), folder)
+    checks = {**(parent.get("checks") or {}), **(own.get("checks") or {})}
+    waivers = [*(parent.get("waivers") or []), *(own.get("waivers") or [])]
+    return {**parent, **own, "checks": checks, "waivers": waivers}
+
+
+def _read(name: str, base: Path) -> tuple[dict[str, Any], Path]:
+    if name in BUILTIN:
+        text = resources.files("gonogo.profiles").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        return {"name": name, **parse_yaml(text, name)}, Path()
+    path = base / name
+    if not path.is_file():
+        raise ProfileError(
+            f"there is no profile {name!r}: give one of {', '.join(BUILTIN)} or the path of a YAML file."
+            f"{did_you_mean(name, BUILTIN)}"
+        )
+    content = parse_yaml(path.read_text(encoding="utf-8"), name)
+    return {"name": path.stem, "extends": "standard", **content}, path.parent
+
+
+class _Yaml12(yaml.SafeLoader):
+    """Safe loader that reads 1e-3 as the number it is: PyYAML follows YAML 1.1, where it is a string."""
+
+
+_Yaml12.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping in a YAML text; numbers as in YAML 1.2."""
+    try:
+        content = yaml.load(text, _Yaml12)  # noqa: S506 - _Yaml12 derives from SafeLoader
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ProfileError(f"{where}: a {type(content).__name__} was found, a mapping of keys was expected")
+    return {str(key): value for key, value in content.items()}
+
+
+_DURATION = re.compile(r"\s*([0-9.]+)\s*(s|sec|m|min|h|hour|hours)?\s*")
+_SIZE = re.compile(r"\s*([0-9.]+)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB)?\s*")
+_UNITS = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def seconds(text: str, where: str) -> float:
+    """'90', '90 s', '20 min' or '2 h' in seconds."""
+    match = _DURATION.fullmatch(text)
+    if not match or match[1].count(".") > 1 or match[1] == ".":
+        raise ProfileError(f"{where}: {text!r} was found, a duration such as '90 s', '20 min' or '2 h' was expected")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[(match[2] or "s")[0]]
+
+
+def size(text: str, where: str) -> float:
+    """'500 MB' or '4 GiB' in bytes."""
+    match = _SIZE.fullmatch(text)
+    if not match or match[1].count(".") > 1 or match[1] == ".":
+        raise ProfileError(f"{where}: {text!r} was found, a size such as '500 MB' or '4 GiB' was expected")
+    return float(match[1]) * _UNITS[match[2] or "B"]
+
+
+def _explain(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model = {1: Profile, 3: CheckSettings}.get(len(first["loc"]), Profile)
+        if first["loc"][0] == "waivers":
+            model = Waiver
+        elif first["loc"][0] == "time_limit":
+            model = TimeLimit
+        key, valid = str(first["loc"][-1]), list(model.model_fields)
+        return f"{name}: {path}: unknown key {key!r}. It takes: {', '.join(valid)}.{did_you_mean(key, valid)}"
+    if first["type"] == "missing":
+        return f"{name}: {path}: missing; it is compulsory"
+    return f"{name}: {path}: {first['input']!r} was found: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _refuse_expired(profile: Profile, name: str, today: date) -> None:
+    for index, waiver in enumerate(profile.waivers):
+        if not waiver.reason.strip():
+            raise ProfileError(f"{name}: waivers.{index}.reason: empty; say why the failure is accepted")
+        if waiver.until < today:
+            raise ProfileError(
+                f"{name}: waivers.{index} ({waiver.check}): expired on {waiver.until}, today is {today}; "
+                "mend the cause, or decide again and move `until`"
+            )
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a profile, for editors."""
+    return TypeAdapter(Profile).json_schema()

@@ -1,0 +1,32 @@
+"""No secret leaves the process: every text of a report goes through here."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "[redacted]"
+_KEYS = re.compile(r"(?i)(pass(word|wd|phrase)?|secret|token|api[_-]?key|credential|private[_-]?key|access[_-]?key)s?$")
+# Counts and names of tokens are ordinary words in this field; only text values under such a key are secrets.
+_VALUES = re.compile(
+    r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bxox[abprs]-[A-Za-z0-9-]{10,}|\bAIza[0-9A-Za-z_-]{30,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+_ASSIGNED = re.compile(
+    r"(?i)\b([\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token))"
+    r"(['\"]?\s*[=:]\s*)(?:Bearer\s+)?['\"]?[^\s'\",;]{6,}['\"]?"
+)
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """`value` with every secret replaced, in any nesting of mappings and sequences."""
+    if isinstance(value, Mapping):
+        return {name: redact(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item, key) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value and _KEYS.search(key) and not value.startswith("$"):
+        return HIDDEN
+    return _ASSIGNED.sub(rf"\1\2{HIDDEN}", _VALUES.sub(HIDDEN, value))

@@ -1,0 +1,1 @@
+"""Measuring functions, each memoised per session and tested against a slow twin."""

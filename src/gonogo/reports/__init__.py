@@ -1,0 +1,1 @@
+"""Report -> text: each format is one file and a pure function of the result object."""

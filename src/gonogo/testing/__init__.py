@@ -1,0 +1,1 @@
+"""Toys, the contract of a check, golden files: shipped, because authors of plug-ins need them."""

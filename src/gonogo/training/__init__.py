@@ -1,0 +1,1 @@
+"""The thing under test, in torch terms."""

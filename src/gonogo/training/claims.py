@@ -1,0 +1,30 @@
+"""What the author of a training run says is true, so that it can be tested."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Statements about a run; None or empty means that nothing is claimed.
+
+    Attributes:
+        classes: Number of classes that the model tells apart.
+        parameters: Published parameter count: an int, or a string such as "13.1B" with its own precision.
+        group_key: Field of a sample that names its group (speaker, patient, stem): no group may be in two splits.
+        target: Field of a sample (key, or position in a tuple) that holds the target; guessed where not given.
+        frozen: Name prefixes of parameters that are meant to stay as they are.
+        missing: Name prefixes of batch fields where NaN marks a missing value that the loss masks.
+        couples_batch: The output of a sample may depend on the others in its batch (contrastive heads, set models).
+        stochastic: The model draws random numbers in evaluation on purpose (sampling decoders).
+        resume: "exact" if a resumed run must continue bit for bit.
+    """
+
+    classes: int | None = None
+    parameters: int | str | None = None
+    group_key: str | None = None
+    target: str | int | None = None
+    frozen: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    couples_batch: bool = False
+    stochastic: bool = False
+    resume: str | None = None

@@ -1,0 +1,1 @@
+"""Complete training systems, each one folder, each proven by its own preflight."""
