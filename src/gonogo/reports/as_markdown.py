@@ -1,0 +1,122 @@
+"""The report as GitHub Markdown, for pull requests and step summaries."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from gonogo.core.measurement import Table
+from gonogo.core.report import Report, Result
+from gonogo.reports import wording
+from gonogo.reports.clean import clean
+from gonogo.reports.rows import Row, by_category, judged, not_run, rows, waived, warnings
+
+_SHOWN = 10  # rows of an evidence table: a pull request is read on a phone
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+
+
+def render(report: Report) -> str:
+    """Verdict, reasons with measured against limit, warnings, what did not run, and all checks folded away."""
+    return "\n".join(_lines(clean(report))).rstrip() + "\n"
+
+
+def escape(text: str) -> str:
+    """The text as one line that Markdown shows as it is; @ and # neither notify people nor link issues."""
+    line = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", line).replace("@", "@\u200b")
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield from _banner(report)
+    if report.reasons:
+        yield from ("", "## Why")
+    for result in report.reasons:
+        yield from _reason(result)
+    yield from _list("Warnings", (_warning(result) for result in warnings(report)))
+    yield from _list("Waived", (f"- {_name(result)}: {escape(result.waived)}" for result in waived(report)))
+    unknown = not_run(report)
+    yield from _list("Did not run", (line for words, results in unknown.items() for line in _group(words, results)))
+    yield from ("", "## All checks")
+    for category, results in by_category(report).items():
+        yield from _category(category, results)
+    yield from _list("Notes", (f"- {escape(note)}" for note in report.notes))
+
+
+def _banner(report: Report) -> Iterator[str]:
+    yield f"# {wording.VERDICTS[report.verdict].shape} {wording.headline(report)}"
+    yield ""
+    profile = str(report.profile.get("name", ""))
+    facts = [f"**{escape(report.subject)}**", f"profile {escape(profile)}" if profile else "", wording.coverage(report)]
+    facts += [wording.duration(report.seconds), f"gonogo {escape(report.gonogo)}" if report.gonogo else ""]
+    yield " · ".join(fact for fact in facts if fact)
+    if report.proxy:
+        yield from ("", f"> **Proxy:** {escape(report.proxy)}")
+
+
+def _name(result: Result) -> str:
+    look = wording.state(result).value
+    return f"{look.shape} **{look.word}** {escape(result.id)}"
+
+
+def _reason(result: Result) -> Iterator[str]:
+    yield from ("", f"### {_name(result)}: {escape(wording.title(result))}", "", escape(result.reason))
+    if judged(result):
+        yield from ("", *_grid(("measured", "value", "limit", "source"), (_row(row) for row in judged(result))))
+    for table in result.observation.tables if result.observation else ():
+        yield from _evidence(table)
+    if result.fix:
+        yield from ("", f"**Fix:** {escape(result.fix)}")
+    if result.why:
+        yield from ("", f"**Why it matters:** {escape(result.why)}")
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    word = f"{wording.State[row.status.name].value.shape} " if row.status is not None else ""
+    return f"{word}{row.name}", row.measured, row.limit, row.source
+
+
+def _warning(result: Result) -> str:
+    fix = f" Fix: {escape(result.fix)}" if result.fix else ""
+    return f"- {_name(result)}: {escape(result.reason)}.{fix}"
+
+
+def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
+    yield f"- {words} ({len(results)})"
+    for result in results:
+        required = " (required)" if result.required else ""
+        yield f"  - {escape(result.id)}{required}: {escape(result.reason)}"
+
+
+def _evidence(table: Table) -> Iterator[str]:
+    shown = table.rows[:_SHOWN]
+    yield from ("", f"<details><summary>{escape(table.title)}</summary>", "")
+    yield from _grid(table.columns, ([wording.cell(cell) for cell in row] for row in shown))
+    if table.total > len(shown):
+        yield from ("", f"{len(shown)} of {table.total} rows")
+    yield from ("", "</details>")
+
+
+def _category(category: str, results: tuple[Result, ...]) -> Iterator[str]:
+    summary = f"{escape(category)}: {wording.tally_text(results)}"
+    yield from ("", f"<details><summary>{summary}</summary>", "")
+    yield from _grid(("status", "check", "", "measured", "evidence", "time"), (_cells(result) for result in results))
+    yield from ("", "</details>")
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    look = wording.state(result).value
+    measured = "; ".join(f"{row.name} {row.measured} ({row.limit})" for row in rows(result)) or result.reason
+    seconds = wording.duration(result.seconds) if result.seconds else ""
+    return f"{look.shape} {look.word}", result.id, wording.title(result), measured, result.evidence.value, seconds
+
+
+def _grid(columns: Iterable[str], cells: Iterable[Iterable[str]]) -> Iterator[str]:
+    heads = [escape(column) for column in columns]
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{' --- |' * len(heads)}"
+    for row in cells:
+        yield f"| {' | '.join(escape(wording.shorten(cell, 200)) for cell in row)} |"
+
+
+def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield from ("", f"## {title}", "", *found)

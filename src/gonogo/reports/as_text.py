@@ -1,0 +1,122 @@
+"""The report for a terminal: the answer, what to do about it, and what is not known. No tracebacks unless asked."""
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from gonogo.core.report import Report, Result
+from gonogo.reports import wording
+from gonogo.reports.clean import clean
+from gonogo.reports.rows import by_category, judged, not_run, waived, warnings
+
+Span = tuple[str, str]  # text, style of rich
+Line = tuple[Span, ...]
+_WIDTH = 100
+_BLANK: Line = ()
+
+
+def render(report: Report, *, verbose: bool = False) -> str:
+    """Plain text: no colour, no control character, one finding a line."""
+    lines = ("".join(text for text, _ in line) for line in _lines(clean(report), verbose))
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def print_report(console: Console, report: Report, *, verbose: bool = False) -> None:
+    """The same text in colour, in ASCII where the console cannot encode the shapes."""
+    for line in _lines(clean(report), verbose):
+        text = Text.assemble(*line)
+        if not console.encoding.lower().startswith("utf"):
+            text.plain = text.plain.translate(wording.TO_ASCII).encode("ascii", "replace").decode()
+        console.print(text, soft_wrap=True, highlight=False)
+
+
+def _lines(report: Report, verbose: bool) -> Iterator[Line]:
+    yield from _banner(report)
+    yield from _section("Why", [line for result in report.reasons for line in _reason(result, verbose)])
+    yield from _section("Warnings", [line for result in warnings(report) for line in _finding(result)])
+    yield from _section("Waived", [line for result in waived(report) for line in _waiver(result)])
+    yield from _section("Did not run", list(_unknown(report, verbose)))
+    yield from _section("Checks", list(_categories(report, verbose)))
+    yield from _section("Notes", [((f"  {note}", ""),) for note in report.notes])
+
+
+def _banner(report: Report) -> Iterator[Line]:
+    look = wording.VERDICTS[report.verdict]
+    yield ((f" {look.shape} {wording.headline(report)} ", look.style),)
+    profile = report.profile.get("name", "")
+    facts = [report.subject, f"profile {profile}" if profile else "", wording.coverage(report)]
+    facts += [wording.duration(report.seconds), f"gonogo {report.gonogo}" if report.gonogo else ""]
+    yield ((f"   {' · '.join(fact for fact in facts if fact)}", "dim"),)
+    if report.proxy:
+        yield ((f"   PROXY: {report.proxy}", "bold yellow"),)
+
+
+def _section(title: str, lines: list[Line]) -> Iterator[Line]:
+    if lines:
+        yield _BLANK
+        yield ((title, "bold"),)
+        yield from lines
+
+
+def _head(result: Result) -> Line:
+    look = wording.state(result).value
+    return ((f"  {look.shape} {look.word:<6} ", look.style), (result.id, "bold"), (f"  {wording.title(result)}", ""))
+
+
+def _finding(result: Result) -> Iterator[Line]:
+    yield _head(result)
+    rows = [row for row in judged(result) if row.status is result.status]
+    for row in rows:
+        yield ((f"      {row.name} {row.measured}", ""), (f"  expected {row.limit}", "dim"))
+    if not rows:
+        yield ((f"      {' '.join(result.reason.split())}", ""),)
+    yield from _wrapped("fix: ", result.fix)
+
+
+def _reason(result: Result, verbose: bool) -> Iterator[Line]:
+    yield from _finding(result)
+    if not verbose:
+        return
+    yield from _wrapped("why: ", result.why)
+    if result.failure:
+        details = f"{result.failure.stderr}\n{result.failure.traceback}".strip()
+        yield from (((f"      | {line}", "dim"),) for line in details.splitlines())
+
+
+def _waiver(result: Result) -> Iterator[Line]:
+    yield _head(result)
+    yield ((f"      {result.waived}", "dim"),)
+
+
+def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
+    for words, results in not_run(report).items():
+        yield ((f"  {words} ({len(results)})", "bold"),)
+        # A deselected check has nothing to say: its id is enough.
+        if words == wording.SKIP_WORDS[wording.Skip.DESELECTED] and not verbose:
+            yield from _wrapped("", ", ".join(result.id for result in results))
+            continue
+        for result in results:
+            shape = wording.state(result).value.shape
+            required = "  required" if result.required else ""
+            yield (
+                (f"    {shape} {result.id}", ""),
+                (required, "bold"),
+                (f"  {' '.join(result.reason.split())}", "dim"),
+            )
+
+
+def _categories(report: Report, verbose: bool) -> Iterator[Line]:
+    categories = by_category(report)
+    width = max((len(name) for name in categories), default=0)
+    for name, results in categories.items():
+        yield ((f"  {name:<{width}}  ", ""), (wording.tally_text(results), "dim"))
+        if verbose:
+            yield from (_head(result) for result in results)
+
+
+def _wrapped(label: str, text: str) -> Iterator[Line]:
+    lines = textwrap.wrap(" ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    for index, line in enumerate(lines):
+        yield ((f"      {label if index == 0 else ' ' * len(label)}", "bold"), (line, ""))

@@ -1,0 +1,87 @@
+"""What was measured against which limit, as rows that every format can show."""
+
+from dataclasses import dataclass
+
+from gonogo.core.criterion import Criterion, Status, quantity
+from gonogo.core.measurement import Measurement
+from gonogo.core.plan import CATEGORIES, Skip
+from gonogo.core.report import Report, Result
+from gonogo.reports import wording
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement of a check. Without a criterion it is reported but judges nothing."""
+
+    name: str
+    measurement: Measurement
+    criterion: Criterion | None = None
+    status: Status | None = None
+    default: Criterion | None = None
+
+    @property
+    def measured(self) -> str:
+        """The number with unit and interval."""
+        shown = quantity(self.measurement)
+        return shown if self.measurement.n is None else f"{shown} (n = {self.measurement.n})"
+
+    @property
+    def limit(self) -> str:
+        """What was expected, with unit."""
+        return wording.limit(self.criterion, self.measurement.unit) if self.criterion else "not judged"
+
+    @property
+    def source(self) -> str:
+        """Where the limit comes from; a profile that moved it is named before the paper that gave the first one."""
+        if self.criterion is None:
+            return ""
+        if self.default in (None, self.criterion):
+            return self.criterion.source
+        declared = wording.limit(self.default, self.measurement.unit) if self.default else ""
+        return f"set by the profile; the check declares {declared} ({self.criterion.source})"
+
+
+def rows(result: Result) -> tuple[Row, ...]:
+    """Judged measurements, worst first, then those that are only reported."""
+    if result.observation is None:
+        return ()
+    criteria = {criterion.measure: criterion for criterion in result.criteria}
+    defaults = {criterion.measure: criterion for criterion in result.defaults}
+    verdicts = {verdict.measure: verdict.status for verdict in result.verdicts}
+    found = [
+        Row(name, measurement, criteria.get(name), verdicts.get(name), defaults.get(name))
+        for name, measurement in result.observation.measurements.items()
+    ]
+    return tuple(sorted(found, key=lambda row: -1 if row.status is None else row.status, reverse=True))
+
+
+def judged(result: Result) -> tuple[Row, ...]:
+    """Only the measurements that decide."""
+    return tuple(row for row in rows(result) if row.status is not None)
+
+
+def warnings(report: Report) -> tuple[Result, ...]:
+    """The results to look at although they do not close the gate."""
+    return tuple(result for result in report.results if result.status is Status.WARN and not result.waived)
+
+
+def waived(report: Report) -> tuple[Result, ...]:
+    """The results whose failure is accepted, for now."""
+    return tuple(result for result in report.results if wording.state(result) is wording.State.WAIVED)
+
+
+def not_run(report: Report) -> dict[str, tuple[Result, ...]]:
+    """What did not run, by the words for why; what closes the gate stands in every group's front."""
+    kinds = {wording.CRASHED: lambda r: r.status is Status.ERROR}
+    kinds |= {wording.SKIP_WORDS[skip]: lambda r, skip=skip: r.skip is skip for skip in Skip}
+    ordered = sorted(report.results, key=lambda result: not result.closes_gate)
+    groups = {words: tuple(result for result in ordered if belongs(result)) for words, belongs in kinds.items()}
+    return {words: members for words, members in groups.items() if members}
+
+
+def by_category(report: Report) -> dict[str, tuple[Result, ...]]:
+    """All results, causes before consequences; a plug-in's categories keep its prefix apart from the built-in ones."""
+    names = {result.id.rsplit(".", 1)[0]: result.category for result in report.results}
+    known = {name: place for place, name in enumerate(CATEGORIES)}
+    ordered = sorted(names, key=lambda name: ("/" in name, known.get(names[name], len(known)), name))
+    return {name: tuple(r for r in report.results if r.id.rsplit(".", 1)[0] == name) for name in ordered}
