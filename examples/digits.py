@@ -153,8 +153,9 @@ def train(config: Config = DEFAULTS) -> nn.Module:
     return model
 
 
-def subject(config: Config = DEFAULTS) -> Subject:
+def subject(*, lr: float = DEFAULTS.lr, seed: int = DEFAULTS.seed) -> Subject:
     """The run above, part by part, for gonogo to measure."""
+    config = Config(lr=lr, seed=seed)
     train_part, valid_part = load_splits()
     steps = config.epochs * len(train_loader(train_part, config))
     return Subject(

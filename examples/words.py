@@ -254,14 +254,14 @@ def make_subject(name: str, train_part: Words, valid_part: Words, config: Config
     )
 
 
-def random_folds(config: Config = DEFAULTS) -> Subject:
+def random_folds(*, seed: int = DEFAULTS.seed) -> Subject:
     """The run whose validation words have relatives in training."""
-    return make_subject("words, random folds", *random_split(), config)
+    return make_subject("words, random folds", *random_split(), Config(seed=seed))
 
 
-def grouped_folds(config: Config = DEFAULTS) -> Subject:
+def grouped_folds(*, seed: int = DEFAULTS.seed) -> Subject:
     """The run whose validation words are strangers."""
-    return make_subject("words, folds by stem", *grouped_split(), config)
+    return make_subject("words, folds by stem", *grouped_split(), Config(seed=seed))
 
 
 if __name__ == "__main__":
