@@ -1,0 +1,29 @@
+"""Tiny healthy training runs on synthetic data: what every check must pass, and what faults are injected into.
+
+Each toy is its own subject, not a stand-in for another run, so none of them has a `proxy`.
+"""
+
+from collections.abc import Callable
+
+from gonogo.testing.toys.adapter import adapter
+from gonogo.testing.toys.causal_lm import causal_lm
+from gonogo.testing.toys.classifier import classifier
+from gonogo.testing.toys.graph import graph
+from gonogo.testing.toys.multimodal import multimodal
+from gonogo.testing.toys.regressor import regressor
+from gonogo.testing.toys.seq2seq import seq2seq
+from gonogo.testing.toys.vae import vae
+from gonogo.training.subject import Subject
+
+TOYS: dict[str, Callable[[], Subject]] = {
+    "classifier": classifier,
+    "regressor": regressor,
+    "causal_lm": causal_lm,
+    "seq2seq": seq2seq,
+    "multimodal": multimodal,
+    "adapter": adapter,
+    "vae": vae,
+    "graph": graph,
+}
+
+__all__ = ["TOYS"]
