@@ -121,6 +121,9 @@ def _passes():
     )
 
 
+LOSS = at_most("loss", fail=1, source="habit")
+
+
 def _skips():
     reasons = {
         Skip.NOT_APPLICABLE: ("model.causality", "the claims say that the model is not causal"),
@@ -131,7 +134,14 @@ def _skips():
         Skip.INTERRUPTED: ("reproducibility.resume", "interrupted by the user"),
     }
     return tuple(
-        make_result(i, Status.SKIP, skip=skip, reason=why, required=skip in (Skip.NOT_APPLICABLE, Skip.MISSING))
+        make_result(
+            i,
+            Status.SKIP,
+            skip=skip,
+            reason=why,
+            criteria=(LOSS,),
+            required=skip in (Skip.NOT_APPLICABLE, Skip.MISSING),
+        )
         for skip, (i, why) in reasons.items()
     )
 
@@ -174,6 +184,7 @@ def _failures():
             Status.ERROR,
             title="The metric cannot be computed",
             reason=crash.message,
+            criteria=(LOSS,),
             failure=crash,
             fix="Run the metric on one batch by hand.",
         ),

@@ -1,13 +1,137 @@
 """The report as one HTML file: no script, nothing loaded, readable in ten years and under a strict CSP."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import count
+from typing import Any
 
-from gonogo.core.report import Report
-from gonogo.reports import rows, wording
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from gonogo.core.criterion import Status
+from gonogo.core.measurement import Table
+from gonogo.core.report import Report, Result
+from gonogo.reports import chart_gauge, charts, rows, wording
 from gonogo.reports.clean import clean
+from gonogo.reports.wording import State, cell, shorten
+
+LIMIT = 1_000_000  # bytes: what opens at once, in a mail too
+_ROWS = 50  # of a data table behind a curve
+_CELL = 300  # characters
+
+# How much evidence to show: all of it unless the page would grow over the limit.
+_EVERYTHING, _FINDINGS, _NUMBERS = "everything", "findings", "numbers"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A table with its picture, ready to be laid out."""
+
+    id: str
+    title: str
+    finding: str
+    picture: Markup
+    columns: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A result and where the page shows it: its row, and its card if it is a finding."""
+
+    anchor: str
+    result: Result
+    card: str = ""
 
 
 def render(report: Report) -> str:
-    """The page."""
-    environment = Environment(loader=PackageLoader("gonogo", "reports"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("report.html.j2").render(report=clean(report), words=wording, rows=rows)
+    """The page; evidence of passing checks is left out first, should it grow over a megabyte."""
+    report, page = clean(report), ""
+    for evidence in (_EVERYTHING, _FINDINGS, _NUMBERS):
+        page = _page(report, evidence)
+        if len(page.encode("utf-8")) < LIMIT:
+            break
+    return page
+
+
+def _page(report: Report, evidence: str) -> str:
+    ids = count(1)
+    reasons = [Item(f"reason-{index}", result) for index, result in enumerate(report.reasons, start=1)]
+    warnings = [Item(f"warning-{index}", result) for index, result in enumerate(rows.warnings(report), start=1)]
+    return _template().render(
+        report=report,
+        look=wording.VERDICTS[report.verdict],
+        reasons=reasons,
+        warnings=warnings,
+        sections=_sections(report, [*reasons, *warnings]),
+        css=Markup(resources.files("gonogo.reports").joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        figure=lambda table: _figure(table, f"figure-{next(ids)}"),
+        gauge=lambda row: Markup(chart_gauge.draw(row, f"figure-{next(ids)}")),  # noqa: S704 - escaped by ElementTree
+        shows=lambda finding: evidence == _EVERYTHING or (finding and evidence == _FINDINGS),
+        complete=evidence == _EVERYTHING,
+    )
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("gonogo", "reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"prose": prose, "flat": flat, "shorten": shorten, "duration": wording.duration}
+    environment.globals |= {"words": wording, "lines": rows, "State": State, "Status": Status}
+    return environment.get_template("report.html.j2")
+
+
+def _sections(report: Report, cards: list[Item]) -> dict[str, list[Item]]:
+    shown = {id(item.result): item.anchor for item in cards}
+    ids = count(1)
+    return {
+        category: [Item(f"check-{next(ids)}", result, shown.get(id(result), "")) for result in results]
+        for category, results in rows.by_category(report).items()
+    }
+
+
+def _figure(table: Table, id: str) -> Figure:
+    stride = max(1, -(-len(table.rows) // _ROWS))
+    kept = table.rows[::stride]
+    note = f"Every {stride}th row; all are in report.json." if stride > 1 else ""
+    if table.total > len(table.rows) and table.kind != "line":
+        note = f"{len(table.rows)} of {table.total:,} rows."
+    columns = range(len(table.columns))
+    return Figure(
+        id=id,
+        title=table.title,
+        finding=charts.finding(table),
+        picture=Markup(charts.draw(table, id)),  # noqa: S704 - escaped by ElementTree
+        columns=table.columns,
+        numeric=tuple(any(isinstance(row[c], int | float) for row in kept if c < len(row)) for c in columns),
+        # A short row is filled up, a long one cut: every cell has a header.
+        rows=tuple(tuple(shorten(cell(row[c] if c < len(row) else None), _CELL) for c in columns) for row in kept),
+        note=note,
+    )
+
+
+def prose(text: str) -> Markup:
+    """Paragraphs and `code` of a docstring as HTML."""
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", shorten(text, 4000)) if part.strip()]
+    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(part))) for part in paragraphs)
+    return Markup("".join(f"<p>{part}</p>" for part in marked))  # noqa: S704 - escaped one line above
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as (dotted.key, text) pairs; what is empty says nothing and is left out."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif value not in (None, "", [], ()):
+            text = ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
+            yield f"{prefix}{name}", shorten(text, 600)

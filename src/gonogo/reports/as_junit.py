@@ -80,6 +80,6 @@ def _message(result: Result) -> str:
 def _body(result: Result) -> str:
     lines = [result.reason]
     lines += [f"{row.name}: {row.measured}, expected {row.limit} [{row.source}]" for row in rows(result) if row.status]
-    lines += [f"Fix: {result.fix}"] if result.fix else []
+    lines += [f"Fix: {fix}"] if (fix := wording.fix(result)) else []
     lines += [result.failure.stderr] if result.failure and result.failure.stderr else []
     return "\n".join(lines)

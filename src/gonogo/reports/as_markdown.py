@@ -62,8 +62,8 @@ def _reason(result: Result) -> Iterator[str]:
         yield from ("", *_grid(("measured", "value", "limit", "source"), (_row(row) for row in judged(result))))
     for table in result.observation.tables if result.observation else ():
         yield from _evidence(table)
-    if result.fix:
-        yield from ("", f"**Fix:** {escape(result.fix)}")
+    if fix := wording.fix(result):
+        yield from ("", f"**Fix:** {escape(fix)}")
     if result.why:
         yield from ("", f"**Why it matters:** {escape(result.why)}")
 

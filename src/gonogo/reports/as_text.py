@@ -72,7 +72,7 @@ def _finding(result: Result) -> Iterator[Line]:
         yield ((f"      {row.name} {row.measured}", ""), (f"  expected {row.limit}", "dim"))
     if not rows:
         yield ((f"      {' '.join(result.reason.split())}", ""),)
-    yield from _wrapped("fix: ", result.fix)
+    yield from _wrapped("fix: ", wording.fix(result))
 
 
 def _reason(result: Result, verbose: bool) -> Iterator[Line]:

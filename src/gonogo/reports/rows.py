@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gonogo.core.criterion import Criterion, Status, quantity
+from gonogo.core.criterion import Criterion, Status, number, quantity
 from gonogo.core.measurement import Measurement
 from gonogo.core.plan import CATEGORIES, Skip
 from gonogo.core.report import Report, Result
@@ -24,6 +24,21 @@ class Row:
         """The number with unit and interval."""
         shown = quantity(self.measurement)
         return shown if self.measurement.n is None else f"{shown} (n = {self.measurement.n})"
+
+    @property
+    def value(self) -> str:
+        """The number with its unit alone."""
+        value, unit = self.measurement.value, self.measurement.unit
+        return self.measurement.non_finite if value is None else number(value, unit)
+
+    @property
+    def spread(self) -> str:
+        """'0.03 to 0.05, n = 60': how sure the number is, as far as known."""
+        low, high, n = self.measurement.low, self.measurement.high, self.measurement.n
+        known = low is not None or high is not None
+        ends = self.measurement.interval if known else None
+        parts = [f"{number(ends[0])} to {number(ends[1])}" if ends else "", f"n = {n}" if n is not None else ""]
+        return ", ".join(part for part in parts if part)
 
     @property
     def limit(self) -> str:

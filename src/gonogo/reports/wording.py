@@ -74,13 +74,15 @@ def state(result: Result) -> State:
 
 
 def headline(report: Report) -> str:
-    """'NO-GO: do not launch, 2 checks failed': the answer in one line."""
-    return f"{report.verdict.value}: {VERDICTS[report.verdict].sentence}{_because(report)}"
+    """'NO-GO: do not launch (2 checks failed)': the answer in one line."""
+    because = cause(report)
+    return f"{report.verdict.value}: {VERDICTS[report.verdict].sentence}{f' ({because})' if because else ''}"
 
 
-def _because(report: Report) -> str:
+def cause(report: Report) -> str:
+    """'2 checks failed, 1 check crashed': why it is not GO, empty if it is."""
     if not report.results or report.exit_code == 5:
-        return ", no check was selected"
+        return "no check was selected"
     closing = report.reasons
     failed = sum(result.status is Status.FAIL for result in closing)
     crashed = sum(result.status is Status.ERROR for result in closing)
@@ -91,8 +93,8 @@ def _because(report: Report) -> str:
         f"{count(unknown, 'required check')} did not run" if unknown else "",
     ]
     if closing:
-        return ", " + ", ".join(part for part in parts if part)
-    return "" if report.ran else ", no check ran"
+        return ", ".join(part for part in parts if part)
+    return "" if report.ran else "no check ran"
 
 
 def coverage(report: Report) -> str:
@@ -167,6 +169,12 @@ def title(result: Result) -> str:
     known = result.status not in (Status.SKIP, Status.ERROR)
     # A plug-in that cannot be loaded has no criteria: its title is no claim.
     return result.title if known or not result.criteria else f"Not established: {result.title}"
+
+
+def fix(result: Result) -> str:
+    """What to do. A check's advice is about its failure: it would mislead where nothing was measured."""
+    measured = result.status not in (Status.SKIP, Status.ERROR)
+    return result.fix if measured or not result.criteria else ""
 
 
 def cell(value: object) -> str:
