@@ -35,7 +35,7 @@ class PluginError(GonogoError):
     """An installed plug-in cannot be loaded."""
 
 
-class NotApplicable(Exception):
+class NotApplicable(Exception):  # noqa: N818 - a signal, not an error
     """A check's question makes no sense for this subject; the message says why."""
 
 

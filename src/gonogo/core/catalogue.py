@@ -125,8 +125,9 @@ def _modules(root: ModuleType) -> Iterator[ModuleType]:
 
 def _checks_in(module: ModuleType) -> list[Check]:
     own = [function for _, function in getmembers(module, isfunction) if function.__module__ == module.__name__]
-    faults = tuple(function.fault for function in own if hasattr(function, "fault"))
-    checks = [replace(function.check, faults=faults) for function in own if hasattr(function, "check")]
+    marks = [vars(function) for function in own]
+    faults: tuple[Fault, ...] = tuple(mark["fault"] for mark in marks if "fault" in mark)
+    checks: list[Check] = [replace(mark["check"], faults=faults) for mark in marks if "check" in mark]
     if checks and not faults:
         raise CheckError(f"{module.__name__}: the check declares no fault; add one with @fault() in the same file")
     return checks

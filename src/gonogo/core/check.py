@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Effort(IntEnum):
-    """READ: data and configuration. STEP: forward and backward, leaves no trace. FIT: optimizer steps, fresh session."""
+    """READ: data and configuration. STEP: forward and backward, leaves no trace. FIT: takes optimizer steps."""
 
     READ = 0
     STEP = 1

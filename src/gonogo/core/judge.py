@@ -70,7 +70,9 @@ def _again(result: Result, profile: Profile) -> Result:
 
 def _verdicts(criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]) -> tuple[Verdict, ...]:
     # A check may leave out a measurement that its subject cannot have (no groups given, say).
-    return tuple(criterion.judge(measured[criterion.measure]) for criterion in criteria if criterion.measure in measured)
+    return tuple(
+        criterion.judge(measured[criterion.measure]) for criterion in criteria if criterion.measure in measured
+    )
 
 
 def _worst(verdicts: tuple[Verdict, ...], measured: Mapping[str, Measurement]) -> tuple[Status, str]:

@@ -75,7 +75,9 @@ def make_plan(catalogue: Catalogue, profile: Profile, provides: Iterable[Capabil
     _refuse_unknown(catalogue, profile)
     given = frozenset(provides)
     steps = tuple(_step(check, profile, given) for check in _in_order(catalogue.checks))
-    broken = tuple(row for row in catalogue.broken if any(row.id.startswith(p) or p.startswith(row.id) for p in profile.select))
+    broken = tuple(
+        row for row in catalogue.broken if any(row.id.startswith(p) or p.startswith(row.id) for p in profile.select)
+    )
     return Plan(steps, broken)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def load_profile(name_or_path: str, *, today: date | None = None) -> Profile:
         profile = Profile.model_validate(content)
     except ValidationError as error:
         raise ProfileError(_explain(name_or_path, error)) from None
-    _refuse_expired(profile, name_or_path, today or date.today())
+    _refuse_expired(profile, name_or_path, today or datetime.now(tz=UTC).date())
     return profile
 
 

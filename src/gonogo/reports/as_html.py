@@ -68,6 +68,7 @@ def _page(report: Report, evidence: str) -> str:
         look=wording.VERDICTS[report.verdict],
         reasons=reasons,
         warnings=warnings,
+        keyed=_keyed({"reasons": reasons, "warnings": warnings}),
         sections=_sections(report, [*reasons, *warnings]),
         css=Markup(resources.files("gonogo.reports").joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         figure=lambda table: _figure(table, f"figure-{next(ids)}"),
@@ -98,6 +99,11 @@ def _sections(report: Report, cards: list[Item]) -> dict[str, list[Item]]:
         category: [Item(f"check-{next(ids)}", result, shown.get(id(result), "")) for result in results]
         for category, results in rows.by_category(report).items()
     }
+
+
+def _keyed(groups: dict[str, list[Item]]) -> str:
+    """The first group with a gauge: it explains how to read them."""
+    return next((name for name, items in groups.items() if any(rows.judged(item.result) for item in items)), "")
 
 
 def _figure(table: Table, id: str) -> Figure:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -97,6 +97,15 @@ class Subject:
         build = self._given("model")
         return replace(self, model=lambda: change(build()))
 
+    def map_outputs(self, change: Callable[[Tensor], Tensor]) -> "Subject":
+        """A copy whose models' forward returns went through `change`."""
+
+        def hooked(model: nn.Module) -> nn.Module:
+            model.register_forward_hook(lambda module, inputs, output: change(output))  # type: ignore[arg-type]
+            return model
+
+        return self.map_model(hooked)
+
     def map_loss(self, change: Callable[[Callable[[nn.Module, Batch], Tensor]], Any]) -> "Subject":
         """A copy whose loss function is `change(loss)`."""
         return replace(self, loss=change(self._given("loss")))
@@ -129,10 +138,10 @@ def _split_name(name: str) -> str:
 def _as_split(name: str, given: Any) -> Split:
     if isinstance(given, Split):
         return given
+    if hasattr(given, "__iter__") and not hasattr(given, "__next__"):
+        return Split(lambda: cast("Iterable[Batch]", given))
     if callable(given):
         return Split(given)
-    if hasattr(given, "__iter__") and not hasattr(given, "__next__"):
-        return Split(lambda: given)
     raise SubjectError(
         f"splits[{name!r}]: {type(given).__name__} was found; expected a function that builds a loader, or a Split"
     )

@@ -1,0 +1,158 @@
+"""The SUBJECT of the command line -> Subject."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gonogo.adapters import plain
+from gonogo.core.profile import parse_yaml
+from gonogo.errors import GonogoError, SubjectError, did_you_mean
+from gonogo.training.subject import Subject
+
+FORMS = "package.module:attribute, path/file.py:attribute, a YAML file with _target_ or class_path, or a recipe name"
+RECIPES = "gonogo_recipes"
+
+
+def locate(text: str, overrides: Mapping[str, Any]) -> Subject:
+    """The subject that `text` names, built with `overrides` as keyword arguments.
+
+    Raises:
+        SubjectError: Nothing usable is there; the message says what was looked for and what is nearest.
+    """
+    where, _, attribute = text.rpartition(":") if ":" in text else (text, "", "")
+    if where.endswith((".yaml", ".yml")) or text.endswith((".yaml", ".yml")):
+        return _from_yaml(Path(text), overrides)
+    if where.endswith(".py"):
+        return _from_module(_load_file(Path(where)), attribute or "subject", text, overrides)
+    if attribute:
+        return _from_module(_import(where, text), attribute, text, overrides)
+    return _from_recipe(text, overrides)
+
+
+def _from_module(module: ModuleType, attribute: str, text: str, overrides: Mapping[str, Any]) -> Subject:
+    target: Any = module
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            names = [name for name in vars(target) if not name.startswith("_")]
+            raise SubjectError(f"{text}: there is no {part!r} there.{did_you_mean(part, names)}")
+        target = getattr(target, part)
+    return call(target, overrides, text)
+
+
+def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
+    """The subject that `target` is, or that it builds from these keyword arguments."""
+    if isinstance(target, Subject):
+        if arguments:
+            raise SubjectError(f"{text} is a Subject, not a function: it takes no {sorted(arguments)[0]!r}")
+        return target
+    if not callable(target):
+        raise SubjectError(f"{text} is {type(target).__name__}; expected a Subject or a function that returns one")
+    _refuse_wrong_arguments(target, arguments, text)
+    return plain.as_subject(_called(target, arguments, text), lambda: _called(target, arguments, text), text)
+
+
+def _called(target: Callable[..., Any], arguments: Mapping[str, Any], text: str) -> Any:
+    try:
+        return target(**arguments)
+    except GonogoError:
+        raise
+    except Exception as error:
+        raise SubjectError(f"{text}() raised {type(error).__name__}: {error} ({origin(error)})") from error
+
+
+def _refuse_wrong_arguments(target: Callable[..., Any], given: Mapping[str, Any], text: str) -> None:
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):  # some builtins have no signature
+        return
+    kinds = {parameter.kind for parameter in parameters.values()}
+    for name in given:
+        if name not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
+            takes = ", ".join(parameters) or "nothing"
+            raise SubjectError(f"{text}: unknown {name!r}. It takes: {takes}.{did_you_mean(name, parameters)}")
+    for name, parameter in parameters.items():
+        optional = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if parameter.default is inspect.Parameter.empty and not optional and name not in given:
+            raise SubjectError(f"{text} needs {name!r}: add {name}=... to the command, or give it a default")
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
+        raise SubjectError(f"there is no file {path}.{near}")
+    folder = str(path.resolve().parent)
+    sys.path[:0] = [entry for entry in (folder, str(Path.cwd())) if entry not in sys.path]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SubjectError(f"{path} cannot be read as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    _guarded(lambda: spec.loader.exec_module(module), str(path))  # type: ignore[union-attr]
+    return module
+
+
+def _import(name: str, text: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError) as error:
+        raise SubjectError(f"{text}: there is no module {name!r} ({error})") from None
+    if found is None:
+        raise SubjectError(f"{text}: there is no module {name!r}; looked in the current folder and in {sys.prefix}")
+    return _guarded(lambda: importlib.import_module(name), name)
+
+
+def _guarded(load: Callable[[], Any], where: str) -> Any:
+    try:
+        return load()
+    except Exception as error:
+        raise SubjectError(f"{where}: importing it raised {type(error).__name__}: {error} ({origin(error)})") from error
+
+
+def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
+    if not path.is_file():
+        raise SubjectError(f"there is no file {path}. SUBJECT is {FORMS}")
+    content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    target = content.get("_target_") or content.get("class_path")
+    if not isinstance(target, str):
+        raise SubjectError(f"{path}: no _target_ (Hydra) or class_path (LightningCLI) was found at its top level")
+    arguments = content.get("init_args", {}) if "class_path" in content else _without(content, "_target_")
+    name, _, attribute = target.replace(":", ".").rpartition(".")
+    sys.path[:0] = [str(path.resolve().parent)]
+    return _from_module(_import(name, f"{path}: {target}"), attribute, target, {**arguments, **overrides})
+
+
+def _without(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != key}
+
+
+def _from_recipe(name: str, overrides: Mapping[str, Any]) -> Subject:
+    names = recipes()
+    if name not in names:
+        known = f" Recipes: {', '.join(names)}." if names else ""
+        raise SubjectError(f"{name!r} is not a subject. SUBJECT is {FORMS}.{known}{did_you_mean(name, names)}")
+    return _from_module(_import(f"{RECIPES}.{name}.subject", name), "build", name, overrides)
+
+
+def recipes() -> list[str]:
+    """Names of the installed recipes."""
+    package = importlib.util.find_spec(RECIPES)
+    folders = package.submodule_search_locations if package else None
+    return sorted(path.parent.name for folder in folders or () for path in Path(folder).glob("*/subject.py"))
+
+
+def origin(error: BaseException) -> str:
+    """'file:line in function' of the user's own code nearest to where an error was raised."""
+    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
+    own = [frame for frame in frames if not _is_library(frame.filename)] or frames
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].function}" if own else "no traceback"
+
+
+def _is_library(filename: str) -> bool:
+    return "site-packages" in filename or f"{Path('gonogo')}/" in filename.split("src/")[-1] or filename.startswith("<")

@@ -1,0 +1,87 @@
+"""Gradients should be neither gone nor enormous when they reach the weights."""
+
+import statistics
+
+from torch import nn
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.instruments.training_steps import Trace, training_steps
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+
+VANISHED = 1e-6  # of the median: six orders below the other layers
+
+
+@check(
+    needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN},
+    effort=Effort.FIT,
+    after=("model.nonfinite-values",),
+    criteria=[
+        at_most("exploding", warn=1e3, source="measured on toys and examples: 0.001 to 10"),
+        at_most("vanished_share", warn=0.2, source="measured on toys and examples: 0"),
+    ],
+    since="0.1",
+)
+def gradient_norms(session: Session, *, steps: int = 3) -> Observation:
+    """Gradients have a usable size | Gradients explode or vanish
+
+    What: takes some optimizer steps and reads each parameter's gradient norm before it is applied. `exploding` is the
+        norm over all parameters divided by the norm of the weights; `vanished_share` is the share of parameters with a
+        gradient more than a million times smaller than the median one.
+    Why: enormous gradients throw the weights away at the first steps, or are cut by clipping until only their direction
+        is left; vanished ones mean that the first layers will not learn.
+    Fix: exploding: scale the targets, normalise the inputs, average the loss over the batch rather than adding it up.
+        Vanished: look for saturated activations, a missing normalisation or residual, an initialisation too small.
+    Shapes: any.
+    Units: exploding, vanished_share: 1.
+    Source: ours; sizes relative to the weights, because absolute norms depend on the model's width.
+    """
+    seen = [trace for trace in training_steps(session, steps=steps).traces if not trace.unreached and not trace.silent]
+    if not seen:
+        raise NotApplicable("no parameter has a gradient; model.unused-parameters tells why")
+    means = {trace.name: _mean(trace) for trace in seen}
+    # Vectors such as biases may be tiny by right; layers are judged by their matrices.
+    matrices = {trace.name: means[trace.name] for trace in seen if len(trace.shape) > 1} or means
+    median = statistics.median(matrices.values())
+    vanished = [name for name, norm in matrices.items() if norm < VANISHED * median]
+    gradient = sum(norm**2 for norm in means.values()) ** 0.5
+    weight = sum(trace.weight**2 for trace in seen) ** 0.5
+    rows = tuple((trace.name, means[trace.name], trace.weight) for trace in seen)
+    return Observation(
+        {
+            "exploding": Measurement(gradient / (weight or 1.0), n=steps),
+            "vanished_share": Measurement(len(vanished) / len(matrices), n=len(matrices)),
+            "gradient_norm": Measurement(gradient, n=steps),
+        },
+        (Table("Gradient norm by parameter", ("parameter", "gradient", "weight"), rows),),
+    )
+
+
+def _mean(trace: Trace) -> float:
+    norms = [norm for norm in trace.norms if norm is not None]
+    return sum(norms) / len(norms)
+
+
+@fault(expect=Status.WARN, toy="regressor")
+def loss_times_a_million(subject: Subject) -> Subject:
+    """Targets were never scaled: the loss is a million times too large."""
+    return subject.map_loss(lambda loss: lambda model, batch: loss(model, batch) * 1e6)
+
+
+@fault(expect=Status.WARN)
+def saturated_first_layer(subject: Subject) -> Subject:
+    """The output of the first layer is scaled by 1e-9 on its way back."""
+
+    def change(model: nn.Module) -> nn.Module:
+        matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+        for parameter in matrices[: max(1, len(matrices) // 2)]:
+            parameter.register_hook(lambda gradient: gradient * 1e-9)
+        return model
+
+    if sum(parameter.dim() > 1 for parameter in subject._given("model")().parameters()) < 2:
+        raise NotApplicable("the model has a single matrix")
+    return subject.map_model(change)

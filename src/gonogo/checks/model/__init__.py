@@ -1,0 +1,1 @@
+"""Is the model wired as it should be?"""

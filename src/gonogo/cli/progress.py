@@ -1,0 +1,52 @@
+"""What the terminal shows while checks run: a live line for people, one plain line per check for logs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status as Spinner
+
+from gonogo.core.check import Effort
+from gonogo.core.plan import Skip, Step
+from gonogo.core.redact import redact
+from gonogo.core.report import Result
+from gonogo.reports.wording import state
+
+_DOING = {Effort.READ: "reading", Effort.STEP: "measuring", Effort.FIT: "training"}
+
+
+class Progress:
+    """A listener of the supervisor."""
+
+    def __init__(self, console: Console, spinner: Spinner | None) -> None:
+        self._console, self._spinner = console, spinner
+
+    def __call__(self, step: Step, result: Result | None) -> None:
+        """Show that a step starts (no result yet) or what came of it."""
+        if result is None:
+            if self._spinner:
+                self._spinner.update(f"{_DOING[step.check.effort]} {step.check.id}")
+            return
+        if result.skip is Skip.DESELECTED:
+            return
+        look = state(result).value
+        shape = look.shape if self._console.encoding.startswith("utf") else look.ascii
+        reason = redact(result.reason)
+        self._console.print(f"{shape} {look.word:<6}", style=look.style, end=" ", highlight=False)
+        self._console.print(f"{result.id:<38} {result.seconds:6.2f} s  ", end="", markup=False, highlight=False)
+        self._console.print(
+            reason, style="bright_black", markup=False, highlight=False, overflow="ellipsis", no_wrap=True
+        )
+
+
+@contextmanager
+def progress(subject: str) -> Iterator[Progress]:
+    """A listener for this terminal."""
+    console = Console(soft_wrap=False)
+    if not console.is_terminal or os.environ.get("CI"):
+        # A log keeps whole lines: no live display, and nothing cut at the width of a terminal that is not there.
+        yield Progress(Console(width=10_000, force_terminal=False), None)
+        return
+    with console.status(f"loading {subject}", spinner="dots") as spinner:
+        yield Progress(console, spinner)

@@ -1,0 +1,56 @@
+"""Fire drills: faults are injected on purpose, and the checks must find them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gonogo.core.catalogue import Catalogue
+from gonogo.core.check import Check, Fault
+from gonogo.core.criterion import Status
+from gonogo.core.judge import judge_outcome
+from gonogo.core.plan import Step, make_plan
+from gonogo.core.profile import Profile
+from gonogo.core.report import Result
+from gonogo.execution.supervisor import Request, Workers, check_to_dict
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a check answered to a fault."""
+
+    fault: str
+    status: Status
+    expected: Status
+    reason: str
+
+    @property
+    def possible(self) -> bool:
+        """Could the fault be injected, and the check run?"""
+        return self.status is not Status.SKIP
+
+    @property
+    def caught(self) -> bool:
+        """Did the check answer at least as severely as it promised? A crash is no catch."""
+        return self.expected <= self.status <= Status.FAIL
+
+
+def drill(request: Request, checks: Sequence[Check], say: Callable[[Check, Cell], None]) -> Iterator[Cell]:
+    """Each fault of each check, injected into the user's own subject, answered by its own check."""
+    workers = Workers(request)
+    try:
+        workers.start()
+        plan = make_plan(Catalogue(tuple(checks)), request.profile, workers.hello["provides"])
+        for step in plan.runnable:
+            for fault in step.check.faults:
+                result = answer(workers, step, step.check, fault, request.profile)
+                cell = Cell(fault.name, result.status, fault.expect, result.reason)
+                say(step.check, cell)
+                yield cell
+    finally:
+        workers.close()
+
+
+def answer(workers: Workers, step: Step, owner: Check, fault: Fault, profile: Profile) -> Result:
+    """What the check of `step` says of the loaded subject with a fault of `owner`'s file."""
+    damage = {"check": check_to_dict(owner), "fault": fault.name}
+    outcome = workers.measure(step, profile.time_limit.of(step.check.effort), damage)
+    return judge_outcome(step, outcome, profile)

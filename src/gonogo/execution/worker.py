@@ -1,0 +1,99 @@
+"""The process in which user code runs: loads the subject, measures what it is told to, answers with numbers.
+
+It never judges, and it may die at any moment: the supervisor keeps what it has said so far.
+"""
+
+import ctypes
+import platform
+import signal
+import sys
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gonogo.core.catalogue import discover_plugins, fault_function, to_json
+from gonogo.core.check import Check
+from gonogo.core.report import Outcome, outcome_to_dict
+from gonogo.execution import protocol
+from gonogo.execution.measure import Bench, describe
+
+_CHECK = TypeAdapter(Check)
+
+
+def main() -> None:
+    """Serve the supervisor until it closes the pipe."""
+    _die_with_parent()
+    source, sink = int(sys.argv[1]), int(sys.argv[2])
+    bench: Any = None
+    for message in protocol.receive(source):
+        if "load" in message:
+            try:
+                bench, hello = _load(**message["load"])
+                protocol.send(sink, {"hello": hello})
+            except BaseException as error:  # whatever user code raises while it is imported
+                failure = describe(error)
+                protocol.send(sink, {"refused": failure.message, "traceback": failure.traceback})
+        elif "describe" in message:
+            protocol.send(sink, {"plugins": to_json(discover_plugins())})
+        elif "fingerprint" in message:
+            protocol.send(sink, {"data": _data_fingerprint(bench)})
+        else:
+            protocol.send(sink, {"outcome": _measure(bench, **message["measure"])})
+
+
+def _load(subject: str, overrides: dict[str, Any], device: str, seed: int) -> tuple[Bench, dict[str, Any]]:
+    import torch
+
+    from gonogo.adapters.locate import locate
+    from gonogo.execution.provenance import of_training
+    from gonogo.training.device import choose
+    from gonogo.training.session import Session
+
+    chosen = choose(device)
+    found = locate(subject, overrides)
+    if chosen.type == "cpu":
+        torch.set_num_threads(1)  # micro steps are many times slower with more threads than idle cores
+    hello = {
+        "name": found.name,
+        "provides": sorted(found.provides()),
+        "proxy": found.proxy,
+        "plugins": to_json(discover_plugins()),
+        "training": of_training(found, chosen),
+    }
+    return Bench(Session(found, device=chosen, seed=seed)), hello
+
+
+def _measure(
+    bench: Bench, check: dict[str, Any], params: dict[str, Any], seconds: float, damage: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    if damage is not None:
+        try:
+            bench = _damaged(bench, _CHECK.validate_python(damage["check"]), damage["fault"])
+        except Exception as error:
+            return outcome_to_dict(Outcome(not_applicable=f"the fault cannot be injected here: {error}"))
+    return outcome_to_dict(bench.measure(_CHECK.validate_python(check), params, seconds))
+
+
+def _damaged(bench: Bench, check: Check, name: str) -> Bench:
+    from gonogo.training.session import Session
+
+    fault = next(fault for fault in check.faults if fault.name == name)
+    subject = fault_function(check, fault)(bench.shared.subject)
+    return Bench(Session(subject, device=bench.shared.device, seed=bench.shared.seed))
+
+
+def _data_fingerprint(bench: Bench) -> dict[str, str]:
+    from gonogo.execution.provenance import of_data
+
+    return of_data(bench.shared)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when the supervisor dies, by kill -9 included (Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+if __name__ == "__main__":
+    main()

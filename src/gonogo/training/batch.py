@@ -1,0 +1,151 @@
+"""Batches of any nesting: walk, copy, move and take rows of them."""
+
+import copy
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = Any
+Change = Callable[[str, Any], Any]
+
+
+def walk(batch: Batch, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, leaf) of everything in a batch that is not a container; paths read like 'audio.features' or '0'."""
+    children = _children(batch)
+    if children is None:
+        yield path or "batch", batch
+        return
+    for key, value in children:
+        yield from walk(value, f"{path}.{key}" if path else str(key))
+
+
+def tensors(batch: Batch) -> dict[str, Tensor]:
+    """The tensors and numeric arrays of a batch by path, as tensors."""
+    return {path: as_tensor(leaf) for path, leaf in walk(batch) if is_numeric(leaf)}
+
+
+def is_numeric(leaf: Any) -> bool:
+    """Can the leaf be read as a tensor of numbers?"""
+    if isinstance(leaf, np.ndarray):
+        return leaf.dtype.kind in "biufc"
+    return isinstance(leaf, Tensor)
+
+
+def as_tensor(leaf: Any) -> Tensor:
+    """A tensor as it is; an array as a tensor that owns its data."""
+    if isinstance(leaf, Tensor):
+        return leaf
+    return torch.from_numpy(np.array(leaf, order="C"))
+
+
+def map_leaves(change: Change, batch: Batch, path: str = "") -> Batch:
+    """The same nesting with every leaf replaced by `change(path, leaf)`."""
+    children = _children(batch)
+    if children is None:
+        return change(path or "batch", batch)
+    new = [(key, map_leaves(change, value, f"{path}.{key}" if path else str(key))) for key, value in children]
+    return _rebuild(batch, new)
+
+
+def clone(batch: Batch) -> Batch:
+    """A copy that can be damaged without harm to the original."""
+
+    def copied(_: str, leaf: Any) -> Any:
+        return leaf.detach().clone() if isinstance(leaf, Tensor) else copy.deepcopy(leaf)
+
+    return map_leaves(copied, batch)
+
+
+def to(batch: Batch, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Batch:
+    """The batch on a device; floating-point tensors in `dtype` where one is given."""
+
+    def moved(_: str, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            wanted = dtype if leaf.is_floating_point() else None
+            return leaf.to(device=device, dtype=wanted)
+        if dtype is torch.float64 and isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f":
+            return leaf.astype(np.float64)
+        # Batch types of libraries (graphs, encodings) bring their own way to move.
+        move = getattr(leaf, "to", None)
+        return move(device) if device is not None and callable(move) else leaf
+
+    return map_leaves(moved, batch)
+
+
+def size(batch: Batch) -> int | None:
+    """The number of rows: the leading size that most tensors and lists share, None if nothing has one."""
+    sizes = Counter(length for _, length in leading_sizes(batch))
+    return sizes.most_common(1)[0][0] if sizes else None
+
+
+def leading_sizes(batch: Batch) -> list[tuple[str, int]]:
+    """(path, leading size) of every tensor with a dimension and of every list of texts."""
+    return [(path, int(leaf.shape[0])) for path, leaf in walk(batch) if hasattr(leaf, "shape") and len(leaf.shape)]
+
+
+def take_rows(batch: Batch, rows: list[int], of: int) -> Batch:
+    """The batch with only `rows` (repeats allowed) of every leaf that has `of` rows; other leaves as they are."""
+    index = torch.tensor(rows)
+
+    def taken(_: str, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            axis = row_axis(leaf, of)
+            return leaf if axis is None else leaf.index_select(axis, index.to(leaf.device))
+        if isinstance(leaf, np.ndarray) and leaf.ndim and leaf.shape[0] == of:
+            return leaf[rows]
+        return leaf
+
+    return map_leaves(taken, _rows_of_lists(batch, rows, of))
+
+
+def row_axis(tensor: Tensor, of: int) -> int | None:
+    """The axis of the samples: the first if it has that size, else the second (sequence-first layouts), else None."""
+    for axis in range(min(2, tensor.dim())):
+        if tensor.shape[axis] == of:
+            return axis
+    return None
+
+
+def _rows_of_lists(batch: Batch, rows: list[int], of: int) -> Batch:
+    """Lists of texts or objects hold one row per entry; containers of tensors are left alone."""
+    children = _children(batch)
+    if children is None:
+        return batch
+    if isinstance(batch, list) and len(batch) == of and not any(is_numeric(leaf) for _, leaf in walk(batch)):
+        return [batch[row] for row in rows]
+    return _rebuild(batch, [(key, _rows_of_lists(value, rows, of)) for key, value in children])
+
+
+def _children(node: Any) -> list[tuple[Any, Any]] | None:
+    if isinstance(node, Mapping):
+        return list(node.items())
+    if isinstance(node, list | tuple):
+        names = getattr(node, "_fields", None)
+        return list(zip(names or range(len(node)), node, strict=True))
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return [(item.name, getattr(node, item.name)) for item in dataclasses.fields(node)]
+    return None
+
+
+def _rebuild(node: Any, children: list[tuple[Any, Any]]) -> Any:
+    if isinstance(node, Mapping):
+        if type(node) is dict:
+            return dict(children)
+        new = copy.copy(node)  # keeps the type and attributes of encodings and default dicts
+        for key, value in children:
+            new[key] = value  # type: ignore[index]
+        return new
+    values = [value for _, value in children]
+    if hasattr(node, "_fields"):
+        return type(node)(*values)
+    if isinstance(node, list | tuple):
+        return type(node)(values)
+    new = copy.copy(node)
+    for key, value in children:
+        object.__setattr__(new, key, value)
+    return new

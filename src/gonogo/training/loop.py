@@ -1,0 +1,33 @@
+"""The one reference optimizer step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gonogo.errors import SubjectError
+
+Loss = Callable[[nn.Module, Any], Tensor]
+
+
+def scalar_loss(loss: Loss, model: nn.Module, batch: Any) -> Tensor:
+    """The loss as a 0-d tensor; a loss per sample is averaged.
+
+    Raises:
+        SubjectError: Something else than a tensor of numbers came back.
+    """
+    value = loss(model, batch)
+    if not isinstance(value, Tensor):
+        raise SubjectError(f"loss returned {type(value).__name__}; expected a tensor that backward() can start from")
+    return value if value.dim() == 0 else value.mean()
+
+
+def textbook_step(loss: Loss, model: nn.Module, optimizer: Optimizer, batch: Any) -> float:
+    """Zero the gradients, forward, backward, step; the loss before the step."""
+    optimizer.zero_grad(set_to_none=True)
+    value = scalar_loss(loss, model, batch)
+    if value.requires_grad:  # else nothing can be learned, which is for checks to find, not for us to crash on
+        value.backward()
+    optimizer.step()
+    return float(value.detach())

@@ -1,0 +1,233 @@
+"""One live, seeded instance of a subject on a device, narrowed to what a check declared."""
+
+import copy
+import itertools
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gonogo.core.capability import Capability
+from gonogo.errors import CheckError, NotApplicable, SubjectError
+from gonogo.training import batch as batches_
+from gonogo.training import fingerprint, loop, seeding
+from gonogo.training.claims import Claims
+from gonogo.training.subject import Split, Subject
+
+_NEEDS = {
+    "model": Capability.MODEL,
+    "optimizer": Capability.OPTIMIZER,
+    "loss": Capability.LOSS,
+    "config": Capability.CONFIG,
+    "train": Capability.TRAIN,
+    "valid": Capability.VALID,
+}
+
+# Every model that a factory has built and that is still alive: a factory must not return one of them again.
+_BUILT: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+
+class Session:
+    """What a check sees: the built parts that it declared to need, and the moves that all checks share."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        needs: Iterable[Capability] | None = None,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        seconds: float = 60.0,
+    ) -> None:
+        self.subject, self.seed, self.device = subject, seed, torch.device(device)
+        self.needs = frozenset(subject.provides() if needs is None else needs)
+        self.deadline = time.monotonic() + seconds
+        self.memo: dict[Any, Any] = {}
+        self._model: nn.Module | None = None
+        self._optimizer: Optimizer | None = None
+        self._batches: dict[str, list[Any]] = {}
+
+    # What the subject is
+
+    @property
+    def claims(self) -> Claims:
+        return self.subject.claims
+
+    @property
+    def model(self) -> nn.Module:
+        """The session's model in training mode, built at first use."""
+        self._declared("model")
+        if self._model is None:
+            self._model = self.build_model()
+        return self._model
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer of the session's model, built at first use."""
+        self._declared("optimizer")
+        if self._optimizer is None:
+            self._optimizer = self.build_optimizer(self.model)
+        return self._optimizer
+
+    def build_model(self) -> nn.Module:
+        """Another model, with the same initial weights: same seed, same device."""
+        self._declared("model")
+        with seeding.seeded(self.seed):
+            model = self.subject._given("model")()
+        if not isinstance(model, nn.Module):
+            raise SubjectError(f"model() returned {type(model).__name__}; expected a torch.nn.Module")
+        if model in _BUILT:
+            raise SubjectError("model() returned the same object twice; make it build a new model at each call")
+        _BUILT.add(model)
+        return model.to(self.device).train()
+
+    def build_optimizer(self, model: nn.Module) -> Optimizer:
+        """A new optimizer of that model."""
+        self._declared("optimizer")
+        optimizer = self.subject._given("optimizer")(model)
+        if not isinstance(optimizer, Optimizer):
+            raise SubjectError(
+                f"optimizer(model) returned {type(optimizer).__name__}; expected a torch.optim.Optimizer"
+            )
+        return optimizer
+
+    def split(self, name: str) -> Split:
+        """The description of one split."""
+        self._declared(name)
+        if name not in self.subject.splits:
+            raise NotApplicable(f"the subject has no split {name!r}")
+        return self.subject.splits[name]
+
+    def loader(self, name: str) -> Iterable[Any]:
+        """A new iterable of batches."""
+        built = self.split(name).batches()
+        if not hasattr(built, "__iter__"):
+            raise SubjectError(f"splits[{name!r}] built {type(built).__name__}; expected an iterable of batches")
+        return built
+
+    def batches(self, split: str = "train", *, limit: int) -> list[Any]:
+        """The first `limit` batches of a split, on the device; copies, the same ones at every call.
+
+        Raises:
+            SubjectError: The split is empty.
+        """
+        have = self._batches.setdefault(split, [])
+        if len(have) < limit:
+            with seeding.seeded(seeding.derive(self.seed, "batches", split)):
+                have[:] = [batches_.clone(batch) for batch in itertools.islice(self.loader(split), limit)]
+        if not have:
+            raise SubjectError(f"the split {split!r} has no batch; check its data set, batch size and drop_last")
+        return [batches_.to(batches_.clone(batch), self.device) for batch in have[:limit]]
+
+    # What can be done with it
+
+    def loss(self, batch: Any, model: nn.Module | None = None) -> Tensor:
+        """The loss of a model (the session's own by default) on a batch, 0-d."""
+        self._declared("loss")
+        return loop.scalar_loss(self.subject._given("loss"), model or self.model, batch)
+
+    def step(self, batch: Any, model: nn.Module | None = None, optimizer: Optimizer | None = None) -> float:
+        """One optimizer step, the run's own where the subject gives it; the loss before it."""
+        model, optimizer = model or self.model, optimizer or self.optimizer
+        if self.subject.step is not None:
+            return float(self.subject.step(model, optimizer, batch))
+        return loop.textbook_step(self.subject._given("loss"), model, optimizer, batch)
+
+    def outputs(self, batch: Any, model: nn.Module | None = None) -> dict[str, Tensor]:
+        """The floating-point outputs of a model by path: from `predict`, or seen at its forward during the loss."""
+        model = model or self.model
+        if self.subject.predict is not None:
+            seen = self.subject.predict(model, batch)
+        else:
+            seen = self._forward_during_loss(model, batch)
+        found = {path: leaf for path, leaf in batches_.tensors(seen).items() if leaf.is_floating_point()}
+        if not found:
+            raise NotApplicable("no floating-point output was seen; give Subject(predict=...)")
+        return found
+
+    def _forward_during_loss(self, model: nn.Module, batch: Any) -> Any:
+        calls: list[Any] = []
+        handle = model.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
+        try:
+            self.loss(batch, model)
+        finally:
+            handle.remove()
+        if not calls:
+            raise NotApplicable("the loss does not call the model's forward; give Subject(predict=...)")
+        return calls
+
+    def save_and_load(self, model: nn.Module, optimizer: Optimizer, folder: Path) -> tuple[nn.Module, Optimizer]:
+        """A new model and optimizer that went through a checkpoint: the run's own functions, or the state dicts."""
+        path = folder / "checkpoint.pt"
+        fresh = self.build_model()
+        fresh_optimizer = self.build_optimizer(fresh)
+        if self.subject.save is not None and self.subject.load is not None:
+            self.subject.save(path, model, optimizer)
+            self.subject.load(path, fresh, fresh_optimizer)
+        else:
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            fresh.load_state_dict(state["model"])
+            fresh_optimizer.load_state_dict(state["optimizer"])
+        return fresh, fresh_optimizer
+
+    def copy_model(self, dtype: torch.dtype | None = None) -> nn.Module:
+        """A private copy of the session's model as it is now, in another precision if wanted."""
+        try:
+            duplicate = copy.deepcopy(self.model)
+        except (RuntimeError, TypeError, AttributeError):  # non-leaf tensors or locks as attributes cannot be copied
+            duplicate = self.build_model()
+            duplicate.load_state_dict(self.model.state_dict())
+        return duplicate.to(dtype) if dtype else duplicate
+
+    # What the runner needs
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the check's limit, seconds."""
+        return self.deadline - time.monotonic()
+
+    def narrowed(self, needs: Iterable[Capability], seconds: float) -> "Session":
+        """The same live parts for another check, with its own needs and time limit."""
+        view = copy.copy(self)
+        view.needs, view.deadline = frozenset(needs), time.monotonic() + seconds
+        return view
+
+    def fresh(self, needs: Iterable[Capability], seconds: float) -> "Session":
+        """A new instance, nothing built yet; it shares only the batches that were read already."""
+        new = Session(self.subject, needs=needs, device=self.device, seed=self.seed, seconds=seconds)
+        new._batches = self._batches
+        return new
+
+    def fingerprint(self) -> dict[str, str]:
+        """Digest of everything a check must not change."""
+        model = fingerprint.of_model(self._model) if self._model is not None else {}
+        return {**fingerprint.of_process(), **model}
+
+    def _declared(self, name: str) -> None:
+        need = _NEEDS.get(name)
+        if need is not None and need not in self.needs:
+            raise CheckError(f"the check uses {name!r} without declaring it; add Capability.{need.name} to its needs")
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """The model in evaluation mode, each module's own mode restored at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield model.eval()
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _plain(output: Any) -> Any:
+    """Model outputs of libraries are mappings or dataclasses with fields that may be None."""
+    to_tuple: Callable[[], Any] | None = getattr(output, "to_tuple", None)
+    return to_tuple() if callable(to_tuple) else output
