@@ -22,6 +22,7 @@ def render(report: Report) -> str:
         suite = ET.SubElement(root, "testsuite", {"name": category, **_counts(results, seconds)})
         if report.started:
             suite.set("timestamp", report.started)
+        _add_properties(suite, _about(report))
         for result in results:
             suite.append(_case(result, category))
     ET.indent(root)
@@ -44,15 +45,25 @@ def _tag(result: Result) -> str:
 
 def _case(result: Result, category: str) -> ET.Element:
     case = ET.Element("testcase", classname=f"gonogo.{category}", name=result.id, time=f"{result.seconds:.3f}")
-    properties = ET.SubElement(case, "properties")
-    for name, value in _properties(result).items():
-        ET.SubElement(properties, "property", name=name, value=value)
+    _add_properties(case, _properties(result))
     tag = _tag(result)
     if tag:
         ET.SubElement(case, tag, type=_type(result), message=_message(result)).text = _body(result)
     elif result.status is Status.WARN:
         ET.SubElement(case, "system-out").text = f"WARN: {result.title}\n{_body(result)}"
     return case
+
+
+def _add_properties(parent: ET.Element, named: dict[str, str]) -> None:
+    properties = ET.SubElement(parent, "properties")
+    for name, value in named.items():
+        ET.SubElement(properties, "property", name=name, value=value)
+
+
+def _about(report: Report) -> dict[str, str]:
+    about = {"verdict": report.verdict.value, "subject": report.subject, "proxy": report.proxy}
+    about["profile"] = str(report.profile.get("name", ""))
+    return {name: value for name, value in about.items() if value}
 
 
 def _properties(result: Result) -> dict[str, str]:

@@ -14,6 +14,7 @@ from gonogo.reports.svg import CHARACTER, Scale
 _WIDTH = 460.0  # drawn about as large as it is shown beside the number, so that the labels stay readable
 _Y = 36.0
 _EDGE = 10.0
+_LEAST = 30.0
 _ZONES = {"fail": 4.0, "warn": 10.0, "pass": 18.0}
 
 Zone = tuple[float | None, float | None]
@@ -32,9 +33,9 @@ def draw(row: Row, id: str) -> str:
         start = _EDGE if lo is None else x(lo)
         end = _WIDTH - _EDGE if hi is None else x(hi)
         thick = _ZONES[name]
-        # A point-like zone ("exactly 0") must still be seen.
-        width = max(4.0, end - start)
-        start = min(start, _WIDTH - _EDGE - width)
+        # A point-like zone ("exactly 0") must still be seen beside the marker on it.
+        width = max(_LEAST, end - start)
+        start = (start + end - width) / 2
         svg.shape(picture, "rect", f"zone-{name}", x=start, y=_Y - thick / 2, width=width, height=thick, rx=2)
     _limits(picture, row, x)
     _marker(picture, row, x, value)

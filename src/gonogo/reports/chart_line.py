@@ -31,7 +31,7 @@ def draw(table: Table, id: str, finding: str) -> ET.Element:
         svg.write(picture, at, top + _PLOT + 18, label, text_anchor="middle", most=14)
     svg.write(picture, WIDTH - 4, top + _PLOT + 36, table.columns[0], "axis", text_anchor="end")
     if y.log:
-        svg.write(picture, left, top - 8, "logarithmic scale", "axis")
+        svg.write(picture, WIDTH - 4, top - 8, "logarithmic scale", "axis", text_anchor="end")
     for series, column in enumerate(columns):
         numbers = [svg.as_number(row[column]) if column < len(row) else None for row in table.rows]
         points = [None if number is None else (at, y(number)) for at, number in zip(xs, numbers, strict=True)]

@@ -33,21 +33,25 @@ def finding(table: Table) -> str:
 
 
 def _series(table: Table) -> str:
-    sentences = []
-    for column, name in enumerate(table.columns[1:], start=1):
-        points = [
-            (row[0], v) for row in table.rows if len(row) > column and (v := svg.as_number(row[column])) is not None
-        ]
-        if not points:
-            sentences.append(f"{shorten(name, 40)} has no number")
-            continue
-        at, lowest = min(points, key=lambda point: point[1])
-        text = f"{shorten(name, 40)} goes from {cell(points[0][1])} to {cell(points[-1][1])}"
-        text += f", lowest {cell(lowest)} at {shorten(table.columns[0], 20)} {shorten(cell(at), 20)}"
-        sentences.append(text)
+    sentences = [_course(table, column) for column in range(1, len(table.columns))]
     more = len(sentences) - _NAMED
     named = "; ".join(sentences[:_NAMED])
     return f"{named}; and {more} more." if more > 0 else f"{named}."
+
+
+def _course(table: Table, column: int) -> str:
+    name, x = shorten(table.columns[column], 40), shorten(table.columns[0], 20)
+    cells = [(row[0], row[column]) for row in table.rows if column < len(row)]
+    points = [(at, value) for at, raw in cells if (value := svg.as_number(raw)) is not None]
+    if not points:
+        return f"{name} has no number"
+    at, lowest = min(points, key=lambda point: point[1])
+    if len(points) == 1:
+        return f"{name} is {cell(lowest)} at {x} {shorten(cell(at), 20)}"
+    if lowest == max(value for _, value in points):
+        return f"{name} stays at {cell(lowest)}"
+    ends = f"{name} goes from {cell(points[0][1])} to {cell(points[-1][1])}"
+    return f"{ends}, lowest {cell(lowest)} at {x} {shorten(cell(at), 20)}"
 
 
 def _extremes(table: Table) -> str:

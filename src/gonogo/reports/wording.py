@@ -121,9 +121,9 @@ def count(many: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person reads them: '340 ms', '4.2 s', '3 min 20 s', '2 h 5 min'."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

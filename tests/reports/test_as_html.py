@@ -1,0 +1,163 @@
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import html5lib
+import pytest
+from conftest import curve, make_report, make_result
+
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Table
+from gonogo.reports import as_html
+
+EVIL = "</style></title><script>alert(1)</script><img src=http://x onerror=y>\"'&"
+
+
+def parse(page):
+    """The document, tags without namespaces; any error of syntax is an exception."""
+    document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
+    for element in document.iter():
+        element.tag = str(element.tag).rpartition("}")[2]
+    return document
+
+
+def crowd(checks, points, series=2):
+    """Many checks with one curve each."""
+    table = curve(points)
+    wide = Table(
+        "Curves",
+        ("step", *map(str, range(series))),
+        tuple((r[0], *[r[1] + i for i in range(series)]) for r in table.rows),
+        "line",
+    )
+    measured = [(at_most("loss", fail=1, source="s"), Measurement(0.5))]
+    return make_report(*(make_result(f"data.check-{i}", measured=measured, tables=[wide]) for i in range(checks)))
+
+
+@pytest.mark.parametrize("name", ["go", "no_go", "hold"])
+def test_the_page_is_valid_html(reports, name):
+    parse(as_html.render(reports[name]))
+
+
+@pytest.mark.parametrize("name", ["go", "no_go", "hold"])
+def test_ids_are_unique_and_every_reference_is_met(reports, name):
+    document = parse(as_html.render(reports[name]))
+    ids = [e.get("id") for e in document.iter() if e.get("id")]
+    wanted = [e.get("href").removeprefix("#") for e in document.iter("a")]
+    wanted += [i for e in document.iter() if e.get("aria-labelledby") for i in e.get("aria-labelledby").split()]
+    assert len(ids) == len(set(ids))
+    assert set(wanted) <= set(ids)
+
+
+def test_nothing_is_loaded_and_nothing_runs(no_go):
+    page = as_html.render(no_go)
+    document = parse(page)
+    assert "<script" not in page
+    assert not [
+        e.tag for e in document.iter() if e.tag in ("link", "script", "iframe", "img", "object", "embed", "base")
+    ]
+    assert all(
+        not value.lstrip().startswith(("http", "//", "javascript:"))
+        for e in document.iter()
+        for value in e.attrib.values()
+    )
+    assert not [name for e in document.iter() for name in e.attrib if name.startswith("on")]
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_the_policy_forbids_scripts_and_loading(no_go):
+    meta = next(e for e in parse(as_html.render(no_go)).iter("meta") if e.get("http-equiv"))
+    assert meta.get("content") == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_hostile_names_stay_text(no_go):
+    evil = Table(EVIL, (EVIL, EVIL), ((EVIL, 1.0), (EVIL, 2.0)), "bar")
+    measured = [(at_most(EVIL, fail=0, source=EVIL), Measurement(1, EVIL))]
+    texts = dict.fromkeys(("title", "reason", "fix", "why"), EVIL)
+    result = make_result(f"data.{EVIL}", Status.FAIL, measured=measured, tables=[evil], params={EVIL: EVIL}, **texts)
+    report = replace(
+        no_go, subject=EVIL, proxy=EVIL, notes=(EVIL,), environment={EVIL: {EVIL: EVIL}}, results=(result,)
+    )
+    document = parse(as_html.render(report))
+    assert not list(document.iter("script"))
+    assert not list(document.iter("img"))
+    assert sum(EVIL in (e.text or "") for e in document.iter()) > 8
+
+
+def test_the_page_has_landmarks_a_language_and_headings_in_order(no_go):
+    document = parse(as_html.render(no_go))
+    levels = [int(e.tag[1]) for e in document.iter() if re.fullmatch("h[1-6]", str(e.tag))]
+    assert document.get("lang") == "en"
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert next(document.iter("a")).get("class") == "skip-link"
+    assert document.find(".//main") is not None
+
+
+def test_every_table_has_a_caption_and_headers_with_a_scope(no_go):
+    for table in parse(as_html.render(no_go)).iter("table"):
+        assert table.find("caption") is not None
+        assert all(header.get("scope") for header in table.iter("th"))
+
+
+def test_every_picture_is_announced_and_has_its_numbers_behind_it(no_go):
+    document = parse(as_html.render(no_go))
+    pictures = [e for e in document.iter("svg") if not e.get("aria-hidden")]
+    assert len(pictures) > 8
+    assert all(e.get("role") == "img" and e.find("title").text and e.find("desc").text for e in pictures)
+    figures = [e for e in document.iter("figure") if e.find("svg") is not None]
+    assert len(figures) == 4
+    assert all(figure.find("details//table") is not None for figure in figures)
+
+
+def test_sections_come_in_the_order_of_importance(no_go):
+    titles = [e.text for e in parse(as_html.render(no_go)).iter("h2")]
+    assert titles == [
+        "Why not",
+        "Warnings",
+        "What did not run",
+        "All checks",
+        "Waivers and notes",
+        "Environment and provenance",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["1 required check did not run", "4 of 5 checks ran", "captioning/train.py:subject", "standard"]
+)
+def test_the_banner_says(hold, text):
+    page = as_html.render(hold)
+    assert text in page[: page.index("<main")]
+
+
+def test_a_proxy_is_labelled_before_anything_else(no_go, go):
+    page = as_html.render(no_go)
+    assert "<strong>Proxy</strong> a 4-layer stand-in" in page[: page.index("<main")]
+    assert "<strong>Proxy</strong>" not in as_html.render(go)
+
+
+def test_sixty_checks_with_curves_stay_under_a_megabyte_with_all_figures():
+    page = as_html.render(crowd(60, 300))
+    assert len(page.encode()) < as_html.LIMIT
+    assert page.count("<figure") == 60
+
+
+def test_evidence_of_passing_checks_gives_way_when_the_page_would_grow_too_large():
+    page = as_html.render(crowd(60, 500, series=8))
+    assert len(page.encode()) < as_html.LIMIT
+    assert "Some figures are left out" in page
+
+
+def test_an_empty_report_is_a_page_too():
+    parse(as_html.render(make_report(environment={}, provenance={}, profile={})))
+
+
+def test_prose_keeps_paragraphs_and_code_and_nothing_else():
+    assert as_html.prose("a `b<c>`\nd\n\ne") == "<p>a <code>b&lt;c&gt;</code> d</p><p>e</p>"
+
+
+def test_nested_facts_are_flattened_and_empty_ones_left_out():
+    found = list(as_html.flat({"a": {"b": 1, "c": ""}, "d": [1, 2], "e": None, "f": False}))
+    assert found == [("a.b", "1"), ("d", "1, 2"), ("f", "False")]

@@ -1,0 +1,44 @@
+from dataclasses import replace
+
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation
+from gonogo.core.plan import Skip
+from gonogo.reports import rows
+
+
+def test_the_worst_measurement_comes_first_and_unjudged_ones_last(no_go):
+    result = no_go.results[0]
+    measured = {"seen": Measurement(500.0), **result.observation.measurements}
+    found = rows.rows(replace(result, observation=Observation(measured)))
+    assert [row.name for row in found] == ["shared", "near_duplicates", "seen"]
+    assert found[-1].limit == "not judged"
+
+
+def test_a_limit_that_the_profile_moved_names_both(no_go):
+    result = no_go.results[0]
+    moved = (at_most("shared", fail=0.5, source="paper"), *result.criteria[1:])
+    (row, *_) = rows.rows(replace(result, criteria=moved))
+    assert row.source.startswith("set by the profile; the check declares at most 0 (fails above 0.01)")
+
+
+def test_a_value_that_is_not_finite_is_named():
+    assert rows.Row("loss", Measurement(float("inf"))).value == "inf"
+
+
+def test_every_kind_of_unknown_has_its_group(no_go):
+    groups = rows.not_run(no_go)
+    assert len(groups) == len(Skip) + 1
+    assert sum(map(len, groups.values())) == 7
+
+
+def test_what_closes_the_gate_leads_its_group(no_go):
+    missing = next(result for result in no_go.results if result.skip is Skip.MISSING)
+    groups = rows.not_run(replace(no_go, results=(replace(missing, required=False, id="a.b"), missing)))
+    assert [result.id for result in groups["Input was not given"]] == ["evaluation.baseline", "a.b"]
+
+
+def test_categories_are_in_order_of_causes_and_plug_ins_last(no_go):
+    results = (replace(no_go.results[0], id="acme/data.x"), *no_go.results)
+    names = list(rows.by_category(replace(no_go, results=results)))
+    assert names[:3] == ["config", "data", "model"]
+    assert names[-1] == "acme/data"

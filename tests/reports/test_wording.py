@@ -1,0 +1,60 @@
+import pytest
+
+from gonogo.core.criterion import at_least, at_most, within
+from gonogo.reports import wording
+from gonogo.reports.wording import State
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 ms"),
+        (0.0345, "34 ms"),
+        (4.21, "4.2 s"),
+        (59.99, "1 min"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (7512, "2 h 5 min"),
+    ],
+)
+def test_a_duration_is_said_as_people_say_it(seconds, text):
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("criterion", "unit", "text"),
+    [
+        (at_most("x", fail=0.1, source=""), "1", "at most 0.1"),
+        (at_most("x", warn=0.05, fail=0.1, source=""), "1", "at most 0.05 (fails above 0.1)"),
+        (at_most("x", warn=5, source=""), "s", "at most 5 s (else a warning)"),
+        (at_least("x", warn=9, fail=5, source=""), "{sample}", "at least 9 samples (fails below 5 samples)"),
+        (within("x", fail=(2, 5), source=""), "{sample}", "2 to 5 samples"),
+        (within("x", warn=(2, 3), fail=(1, 4), source=""), "1", "2 to 3 (fails outside 1 to 4)"),
+        (within("x", fail=(3, 3), source=""), "1", "exactly 3"),
+        (within("x", fail=(None, None), source=""), "1", "anything"),
+    ],
+)
+def test_a_limit_says_what_is_accepted_and_what_fails(criterion, unit, text):
+    assert wording.limit(criterion, unit) == text
+
+
+@pytest.mark.parametrize("of", ["word", "shape", "ascii"])
+def test_no_two_states_look_the_same_without_colour(of):
+    assert len({getattr(state.value, of) for state in State}) == len(State)
+
+
+def test_every_shape_has_an_ascii_twin():
+    looks = (*(state.value for state in State), *wording.VERDICTS.values())
+    assert all(look.shape.translate(wording.TO_ASCII).isascii() for look in looks)
+
+
+def test_a_waived_failure_is_shown_as_waived(no_go):
+    states = {result.id: wording.state(result) for result in no_go.results}
+    assert states["config.unused-keys"] is State.WAIVED
+    assert states["data.split-overlap"] is State.FAIL
+
+
+def test_the_tally_counts_every_result_once(no_go):
+    tally = wording.tally(no_go.results)
+    assert sum(tally.values()) == len(no_go.results)
+    assert tally[State.SKIP] == 6
