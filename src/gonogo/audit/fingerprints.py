@@ -17,7 +17,7 @@ _DEEPEST = 50
 _FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
-class Unreadable(TypeError):
+class Unreadable(TypeError):  # noqa: N818 - a signal, not an error
     """An object of a kind that cannot be read without running its own code; nothing is ever pickled."""
 
 
@@ -53,19 +53,24 @@ def _scalar(value: Any) -> tuple[str, bytes] | None:
         return "word", repr(value).encode()
     if isinstance(value, np.generic):
         return None  # some are subclasses of Python's numbers: all of them are read as arrays
-    if isinstance(value, int):
-        return "int", str(int(value)).encode()
-    if isinstance(value, float):
-        return "float", struct.pack("<d", math.nan if math.isnan(value) else value + 0.0)
-    if isinstance(value, complex):
-        return "complex", struct.pack("<dd", value.real + 0.0, value.imag + 0.0)
-    if isinstance(value, str | PurePath):
-        return "text", str(value).encode("utf-8", "surrogatepass")
-    if isinstance(value, bytes | bytearray | memoryview):
-        return "bytes", bytes(value)
-    if isinstance(value, date | time | timedelta):
-        return "time", f"{type(value).__name__} {value}".encode()
+    for kinds, tag, encode in _SCALARS:
+        if isinstance(value, kinds):
+            return tag, encode(value)
     return None
+
+
+def _one_nan(number: float) -> bytes:
+    return struct.pack("<d", math.nan if math.isnan(number) else number + 0.0)
+
+
+_SCALARS: tuple[tuple[Any, str, Callable[[Any], bytes]], ...] = (
+    (int, "int", lambda value: str(int(value)).encode()),
+    (float, "float", _one_nan),
+    (complex, "complex", lambda value: _one_nan(value.real) + _one_nan(value.imag)),
+    ((str, PurePath), "text", lambda value: str(value).encode("utf-8", "surrogatepass")),
+    ((bytes, bytearray, memoryview), "bytes", bytes),
+    ((date, time, timedelta), "time", lambda value: f"{type(value).__name__} {value}".encode()),
+)
 
 
 def _feed_array(write: Callable[[bytes], None], value: Any, depth: int) -> None:
@@ -132,8 +137,10 @@ def as_mapping(value: Any) -> Mapping[Any, Any] | None:
         return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     if hasattr(value, "_fields") and isinstance(value, tuple):
         return value._asdict()  # type: ignore[attr-defined]
-    if callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__"):
-        return {key: value[key] for key in value.keys()}  # noqa: SIM118 - libraries' samples that are no Mapping
+    keys: Any = getattr(value, "keys", None)
+    if callable(keys) and hasattr(value, "__getitem__"):
+        named: Any = value  # a library's sample that is no Mapping
+        return {key: named[key] for key in named.keys()}  # noqa: SIM118
     return None
 
 

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -81,25 +82,26 @@ def indices_of(loader: Any) -> list[int] | None:
     batch_sampler = getattr(loader, "batch_sampler", None)
     if batch_sampler is None:
         return None  # no automatic batches: what the data set holds may be batches already
+    size = len(data)  # type: ignore[arg-type]
     if type(batch_sampler) is not BatchSampler:
-        return _whole([index for group in batch_sampler for index in group])
-    return _of_sampler(batch_sampler.sampler, len(data))  # type: ignore[arg-type]
+        return _drawn((index for group in batch_sampler for index in group), size)
+    return _of_sampler(batch_sampler.sampler, size)
 
 
 def _of_sampler(sampler: Any, size: int) -> list[int] | None:
     if isinstance(sampler, SubsetRandomSampler):
-        return _whole(sampler.indices)
+        return _drawn(sampler.indices, size)
     if isinstance(sampler, WeightedRandomSampler):
         return [int(index) for index in torch.as_tensor(sampler.weights).nonzero().flatten()]
     # These visit everything, if not in one epoch and on one machine, then in time.
     if isinstance(sampler, SequentialSampler | RandomSampler | DistributedSampler):
         return list(range(size))
-    return _whole(sampler)
+    return _drawn(sampler, size)
 
 
-def _whole(indices: Iterable[Any]) -> list[int] | None:
-    try:
-        return sorted({int(index) for index in indices})
+def _drawn(indices: Iterable[Any], size: int) -> list[int] | None:
+    try:  # twice the size: some samplers never end
+        return sorted({int(index) for index in islice(indices, 2 * size)}) or None
     except (TypeError, ValueError):
         return None
 
