@@ -59,9 +59,13 @@ def test_the_printed_report_has_the_same_words_as_the_plain_one(no_go):
     assert printed == as_text.render(no_go).splitlines()
 
 
-def test_a_console_without_unicode_gets_ascii(no_go):
+def test_a_console_without_unicode_gets_shapes_in_ascii(no_go):
     raw = io.BytesIO()
-    as_text.print_report(Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=200), no_go)
+    console = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=200)
+    as_text.print_report(console, no_go)
+    console.file.flush()
+    assert b"  x FAIL   data.split-overlap" in raw.getvalue()
+    assert b"?" not in raw.getvalue()
 
 
 def test_markup_in_a_name_is_not_interpreted(go):

@@ -112,12 +112,15 @@ def _figure(table: Table, id: str) -> Figure:
     note = f"Every {stride}th row; all are in report.json." if stride > 1 else ""
     if table.total > len(table.rows) and table.kind != "line":
         note = f"{len(table.rows)} of {table.total:,} rows."
+    picture, finding = charts.draw(table, id), charts.finding(table)
+    if not picture and table.kind != "table":
+        note = finding
     columns = range(len(table.columns))
     return Figure(
         id=id,
         title=table.title,
-        finding=charts.finding(table),
-        picture=Markup(charts.draw(table, id)),  # noqa: S704 - escaped by ElementTree
+        finding=finding,
+        picture=Markup(picture),  # noqa: S704 - escaped by ElementTree
         columns=table.columns,
         numeric=tuple(any(isinstance(row[c], int | float) for row in kept if c < len(row)) for c in columns),
         # A short row is filled up, a long one cut: every cell has a header.

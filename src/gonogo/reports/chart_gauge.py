@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from gonogo.core.criterion import Criterion, number
 from gonogo.core.measurement import Measurement
-from gonogo.reports import svg
+from gonogo.reports import svg, wording
 from gonogo.reports.rows import Row
 from gonogo.reports.svg import CHARACTER, Scale
 
@@ -59,9 +59,9 @@ def _bounds(criterion: Criterion) -> list[float]:
 
 def _limits(picture: ET.Element, row: Row, x: Scale) -> None:
     """The limits under the line, on a second line where they would touch."""
-    reached, lower = -1.0, False
+    reached, lower = -_WIDTH, False
     for bound in _bounds(row.criterion) if row.criterion else []:
-        text = number(bound, row.measurement.unit)
+        text = wording.bare(bound, row.measurement.unit)
         half = CHARACTER * len(text) / 2
         at = max(half, min(_WIDTH - half, x(bound)))
         lower = at - half < reached + 8 and not lower

@@ -62,8 +62,9 @@ SKIP_WORDS = {
 }
 CRASHED = "Crashed before it could measure"
 
+_EMPTY = "\u2013"  # an en dash, the usual sign for an empty cell
 _LOOKS = (*(state.value for state in State), *VERDICTS.values())
-TO_ASCII = str.maketrans({**{look.shape: look.ascii for look in _LOOKS}, "·": "-", "…": "~"})
+TO_ASCII = str.maketrans({**{look.shape: look.ascii for look in _LOOKS}, "·": "-", _EMPTY: "-", "…": "~"})
 
 
 def state(result: Result) -> State:
@@ -142,9 +143,13 @@ def interval(limits: Interval, unit: str) -> str:
         return f"at least {number(limits.lo, unit)}"
     if limits.lo == limits.hi:
         return f"exactly {number(limits.lo, unit)}"
-    low = number(limits.lo, unit)
-    # '2 to 5 samples' but '900 MB to 2 GB': only a counted noun is the same on both sides.
-    return f"{low.rpartition(' ')[0] if unit.startswith('{') else low} to {number(limits.hi, unit)}"
+    return f"{bare(limits.lo, unit)} to {number(limits.hi, unit)}"
+
+
+def bare(value: float, unit: str) -> str:
+    """'2' of '2 samples', but '900 MB': a counted noun can be left out where it stands nearby, a prefix cannot."""
+    text = number(value, unit)
+    return text.rpartition(" ")[0] if unit.startswith("{") and unit.endswith("}") else text
 
 
 def limit(criterion: Criterion, unit: str) -> str:
@@ -180,7 +185,7 @@ def fix(result: Result) -> str:
 def cell(value: object) -> str:
     """One cell of a table as a person reads it."""
     if value is None:
-        return "–"  # noqa: RUF001 - an en dash is the usual sign for an empty cell
+        return _EMPTY
     if isinstance(value, float) and math.isfinite(value):
         return number(value)
     return str(value)
