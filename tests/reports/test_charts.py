@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from conftest import ATTENTION, HISTOGRAM, NORMS, curve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gonogo.core.measurement import Table
@@ -31,6 +31,8 @@ def coordinates(picture):
 
 @settings(max_examples=200, deadline=None)
 @given(tables())
+@example(Table("decades without end", ("x", "y"), ((0, 1e-300), (1, 1.0), (2, 10**320)), "line"))
+@example(Table("wide", ("x", "y"), ((0, 1e-199), (1, 10**320)), "line"))
 def test_any_table_becomes_well_formed_xml_inside_its_frame(table):
     picture = charts.draw(table, "f")
     assert charts.finding(table)

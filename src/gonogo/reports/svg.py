@@ -11,7 +11,7 @@ from gonogo.reports.wording import shorten
 
 WIDTH = 720.0
 CHARACTER = 6.6  # mean width of a character of 12 px, on the safe side
-_HUGE, _TINY = 1e300, 1e-300  # beyond these, differences and ratios leave the range of floats
+_HUGE, _TINY = 1e200, 1e-200  # beyond these, differences, ratios and padded decades leave the range of floats
 _FLAT = 1e-9  # a relative spread below this is rounding, not shape
 _DECADES = 1e3  # a spread from which a logarithmic axis shows more
 
