@@ -132,6 +132,17 @@ def test_the_banner_says(hold, text):
     assert text in page[: page.index("<main")]
 
 
+def test_a_measurement_that_passes_is_one_line_of_a_finding_without_a_gauge():
+    measured = [
+        (at_most("bad", fail=1, source="s"), Measurement(2)),
+        (at_most("good", fail=9, source="s"), Measurement(3)),
+    ]
+    document = parse(as_html.render(make_report(make_result("data.x", Status.FAIL, measured=measured))))
+    (card,) = document.iter("article")
+    assert len(list(card.iter("svg"))) == 1
+    assert "good 3" in "".join(card.find("ul").itertext())
+
+
 def test_a_proxy_is_labelled_before_anything_else(no_go, go):
     page = as_html.render(no_go)
     assert "<strong>Proxy</strong> a 4-layer stand-in" in page[: page.index("<main")]
@@ -155,7 +166,7 @@ def test_an_empty_report_is_a_page_too():
 
 
 def test_prose_keeps_paragraphs_and_code_and_nothing_else():
-    assert as_html.prose("a `b<c>`\nd\n\ne") == "<p>a <code>b&lt;c&gt;</code> d</p><p>e</p>"
+    assert as_html.prose("a `b<c>`\nd\n\ne") == "<p>A <code>b&lt;c&gt;</code> d</p><p>e</p>"
 
 
 def test_nested_facts_are_flattened_and_empty_ones_left_out():

@@ -11,7 +11,7 @@ from gonogo.reports import as_text, files
     ("name", "banner"),
     [
         ("go", "GO: ready to launch"),
-        ("no_go", "NO-GO: do not launch (2 checks failed, 1 check crashed, 1 required check did not run)"),
+        ("no_go", "NO-GO: do not launch (2 checks failed, 1 check did not finish, 1 required check did not run)"),
         ("hold", "HOLD: not known to be ready (1 required check did not run)"),
     ],
 )

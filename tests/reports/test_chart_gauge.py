@@ -45,6 +45,11 @@ def test_the_marker_lies_in_the_zone_of_its_verdict(criterion, value, where):
     assert inside[0] == where
 
 
+def test_limits_far_above_the_value_stay_apart():
+    start, end = zone(draw(at_most("x", warn=1e-3, fail=1e-1, source=""), Measurement(1e-7)), "warn")
+    assert end - start > 50
+
+
 def test_the_zones_differ_in_thickness_and_not_only_in_colour():
     picture = draw(within("x", warn=(1, 2), fail=(0, 3), source=""), Measurement(1.5))
     assert len(set(re.findall(r'class="zone-\w+".*? height="([^"]*)"', picture))) == 3

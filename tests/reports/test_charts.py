@@ -102,6 +102,23 @@ def test_numeric_labels_make_a_histogram():
     assert len(set(standing)) > 5
 
 
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        (None, None),
+        ("3", None),
+        ("nan", None),
+        (float("inf"), None),
+        (3, 3.0),
+        (10**400, 1e200),
+        (-1e300, -1e200),
+        (1e-300, 0),
+    ],
+)
+def test_a_cell_is_drawn_only_if_it_is_a_number_and_never_beyond_the_drawable(cell, number):
+    assert svg.as_number(cell) == number
+
+
 def test_series_that_are_not_drawn_are_mentioned():
     table = Table("", ("x", *"abcdefghij"), (tuple(range(11)),), "line")
     assert charts.finding(table).endswith("The first 8 of 10 series are drawn.")

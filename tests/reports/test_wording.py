@@ -38,6 +38,13 @@ def test_a_limit_says_what_is_accepted_and_what_fails(criterion, unit, text):
     assert wording.limit(criterion, unit) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"), [("call it", "Call it"), ("requires_grad is", "requires_grad is"), ("", "")]
+)
+def test_a_sentence_starts_with_a_capital_unless_it_starts_with_code(text, shown):
+    assert wording.sentence(text) == shown
+
+
 @pytest.mark.parametrize("of", ["word", "shape", "ascii"])
 def test_no_two_states_look_the_same_without_colour(of):
     assert len({getattr(state.value, of) for state in State}) == len(State)

@@ -87,7 +87,13 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"prose": prose, "flat": flat, "shorten": shorten, "duration": wording.duration}
+    environment.filters |= {
+        "prose": prose,
+        "flat": flat,
+        "shorten": shorten,
+        "duration": wording.duration,
+        "sentence": wording.sentence,
+    }
     environment.globals |= {"words": wording, "lines": rows, "State": State, "Status": Status}
     return environment.get_template("report.html.j2")
 
@@ -132,7 +138,8 @@ def _figure(table: Table, id: str) -> Figure:
 def prose(text: str) -> Markup:
     """Paragraphs and `code` of a docstring as HTML."""
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", shorten(text, 4000)) if part.strip()]
-    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", str(escape(part))) for part in paragraphs)
+    escaped = (str(escape(wording.sentence(part))) for part in paragraphs)
+    marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", part) for part in escaped)
     return Markup("".join(f"<p>{part}</p>" for part in marked))  # noqa: S704 - escaped one line above
 
 

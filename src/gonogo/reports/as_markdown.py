@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gonogo.core.measurement import Table
+from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
@@ -79,6 +80,9 @@ def _warning(result: Result) -> str:
 
 
 def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
+    if words == wording.SKIP_WORDS[Skip.DESELECTED]:
+        yield f"- {words} ({len(results)}): {escape(', '.join(result.id for result in results))}"
+        return
     yield f"- {words} ({len(results)})"
     for result in results:
         required = " (required)" if result.required else ""

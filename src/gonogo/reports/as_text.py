@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
@@ -94,7 +95,7 @@ def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
     for words, results in not_run(report).items():
         yield ((f"  {words} ({len(results)})", "bold"),)
         # A deselected check has nothing to say: its id is enough.
-        if words == wording.SKIP_WORDS[wording.Skip.DESELECTED] and not verbose:
+        if words == wording.SKIP_WORDS[Skip.DESELECTED] and not verbose:
             yield from _wrapped("", ", ".join(result.id for result in results))
             continue
         for result in results:

@@ -1,6 +1,7 @@
 """The words, shapes and number formats that all report formats share."""
 
 import math
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -26,7 +27,7 @@ class State(Enum):
     PASS = Look("PASS", "✓", "+", "green", "passed")
     WARN = Look("WARN", "▲", "!", "yellow", "with a warning")
     FAIL = Look("FAIL", "✗", "x", "bold red", "failed")
-    ERROR = Look("ERROR", "◆", "#", "bold magenta", "crashed")
+    ERROR = Look("ERROR", "◆", "#", "bold magenta", "did not finish")
     SKIP = Look("SKIP", "○", "o", "bright_black", "did not run")
     WAIVED = Look("WAIVED", "◐", "~", "cyan", "waived")
 
@@ -60,7 +61,7 @@ SKIP_WORDS = {
     Skip.OVER_BUDGET: "Over the time budget",
     Skip.INTERRUPTED: "Interrupted",
 }
-CRASHED = "Crashed before it could measure"
+CRASHED = "Broke off before it could measure"  # crash, time limit, out of memory
 
 _EMPTY = "\u2013"  # an en dash, the usual sign for an empty cell
 _LOOKS = (*(state.value for state in State), *VERDICTS.values())
@@ -81,7 +82,7 @@ def headline(report: Report) -> str:
 
 
 def cause(report: Report) -> str:
-    """'2 checks failed, 1 check crashed': why it is not GO, empty if it is."""
+    """'2 checks failed, 1 check did not finish': why it is not GO, empty if it is."""
     if not report.results or report.exit_code == 5:
         return "no check was selected"
     closing = report.reasons
@@ -90,7 +91,7 @@ def cause(report: Report) -> str:
     unknown = len(closing) - failed - crashed
     parts = [
         f"{count(failed, 'check')} failed" if failed else "",
-        f"{count(crashed, 'check')} crashed" if crashed else "",
+        f"{count(crashed, 'check')} did not finish" if crashed else "",
         f"{count(unknown, 'required check')} did not run" if unknown else "",
     ]
     if closing:
@@ -189,6 +190,11 @@ def cell(value: object) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return number(value)
     return str(value)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter if it starts with a plain word; `requires_grad` and `detach()` stay as they are."""
+    return text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,]", text) else text
 
 
 def shorten(text: str, most: int) -> str:
