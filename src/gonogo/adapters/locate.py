@@ -87,11 +87,13 @@ def _load_file(path: Path) -> ModuleType:
         raise SubjectError(f"there is no file {path}.{near}")
     folder = str(path.resolve().parent)
     sys.path[:0] = [entry for entry in (folder, str(Path.cwd())) if entry not in sys.path]
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A file called like a module that is loaded already (random.py) must not take its place.
+    name = path.stem if path.stem not in sys.modules else f"{path.stem}__subject"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SubjectError(f"{path} cannot be read as a Python module")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     _guarded(lambda: spec.loader.exec_module(module), str(path))  # type: ignore[union-attr]
     return module
 

@@ -1,6 +1,7 @@
 """`gonogo run`: measure a subject, judge it, write the reports."""
 
 import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,7 @@ def run(
         resume=resume,
     )
     folder = _prepared(out, subject, resume)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop leaves a report, as Ctrl-C does
     with progress(subject) as listen:
         report = execute(request, folder, listen)
     try:

@@ -118,9 +118,15 @@ def _modules(root: ModuleType) -> Iterator[ModuleType]:
     if not hasattr(root, "__path__"):
         yield root
         return
-    for info in sorted(pkgutil.walk_packages(root.__path__, root.__name__ + "."), key=lambda info: info.name):
+    found = pkgutil.walk_packages(root.__path__, root.__name__ + ".", onerror=_reraise)
+    for info in sorted(found, key=lambda info: info.name):
         if not info.ispkg:
             yield importlib.import_module(info.name)
+
+
+def _reraise(_: str) -> None:
+    """Without this, walk_packages leaves out a package that cannot be imported, and says nothing."""
+    raise  # noqa: PLE0704 - called while the error is handled
 
 
 def _checks_in(module: ModuleType) -> list[Check]:

@@ -145,8 +145,10 @@ def fault(*, expect: Status = Status.FAIL, toy: str = "classifier") -> Callable[
 
 
 def _id_from(module: str) -> str:
-    category, name = module.split(".")[-2:]
-    return f"{category}.{name}".replace("_", "-")
+    parts = module.split(".")[-2:]
+    if len(parts) < 2:
+        raise CheckError(f"{module}: a check lives in a package: the file <category>/<name>.py is the id category.name")
+    return ".".join(parts).replace("_", "-")
 
 
 def _params(function: Callable[..., Any], where: str) -> tuple[Param, ...]:

@@ -106,13 +106,10 @@ class Criterion:
         unknown = set(limits) - {"warn", "fail"}
         if unknown:
             raise ProfileError(f"unknown limit {sorted(unknown)[0]!r}; a limit takes 'warn' and 'fail'")
-        changed = self
-        if "fail" in limits:
-            tolerate = self._interval(limits["fail"])
-            # Moving only the outer limit inwards moves the inner one along.
-            accept = self.accept if "warn" in limits else _clamp(self.accept, tolerate)
-            changed = replace(changed, accept=_clamp(accept, tolerate), tolerate=tolerate)
-        return replace(changed, accept=self._interval(limits["warn"])) if "warn" in limits else changed
+        tolerate = self._interval(limits["fail"]) if "fail" in limits else self.tolerate
+        # Moving only the outer limit inwards moves the inner one along.
+        accept = self._interval(limits["warn"]) if "warn" in limits else _clamp(self.accept, tolerate)
+        return replace(self, accept=accept, tolerate=tolerate)
 
     def _interval(self, limit: Any) -> Interval:
         two_sided = self.accept.lo is not None and self.accept.hi is not None

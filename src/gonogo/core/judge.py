@@ -36,6 +36,16 @@ def skipped(step: Step, skip: Skip, reason: str, profile: Profile) -> Result:
     return _result(step, Status.SKIP, reason, skip, profile)
 
 
+def blocked_by(step: Step, done: Mapping[str, Result]) -> str:
+    """Why a step must wait for another to be mended; empty if nothing is in its way."""
+    for before in step.check.after:
+        result = done.get(before)
+        if result and (result.status >= Status.FAIL or result.skip is Skip.BLOCKED):
+            verb = "failed" if result.status is Status.FAIL else "did not run to its end"
+            return f"{before} {verb}: mend that first"
+    return ""
+
+
 def judge(report: Report, profile: Profile) -> Report:
     """The same numbers under another profile. What was not measured then stays unknown now."""
     results = tuple(_again(result, profile) for result in report.results)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from gonogo.core.capability import Capability
@@ -75,9 +76,8 @@ def make_plan(catalogue: Catalogue, profile: Profile, provides: Iterable[Capabil
     _refuse_unknown(catalogue, profile)
     given = frozenset(provides)
     steps = tuple(_step(check, profile, given) for check in _in_order(catalogue.checks))
-    broken = tuple(
-        row for row in catalogue.broken if any(row.id.startswith(p) or p.startswith(row.id) for p in profile.select)
-    )
+    wanted = profile.select + profile.required
+    broken = tuple(row for row in catalogue.broken if any(row.id.startswith(p) or p.startswith(row.id) for p in wanted))
     return Plan(steps, broken)
 
 
@@ -118,7 +118,7 @@ def _refuse_unknown(catalogue: Catalogue, profile: Profile) -> None:
     named = {"required": profile.required, "checks": profile.checks, "waivers": [w.check for w in profile.waivers]}
     for section, wanted in named.items():
         for check_id in wanted:
-            if check_id not in ids and "/" not in check_id:
+            if check_id not in ids and not _may_be_absent(check_id, section, catalogue):
                 raise ProfileError(
                     f"{profile.name}: {section}: there is no check {check_id!r}.{did_you_mean(check_id, ids)}"
                 )
@@ -130,6 +130,15 @@ def _refuse_unknown(catalogue: Catalogue, profile: Profile) -> None:
                 raise ProfileError(
                     f"{profile.name}: {section}: nothing starts with {prefix!r}.{did_you_mean(prefix, valid)}"
                 )
+
+
+def _may_be_absent(check_id: str, section: str, catalogue: Catalogue) -> bool:
+    """Settings and waivers of a plug-in that is not installed do no harm; what is required must be there."""
+    plugin, slash, _ = check_id.partition("/")
+    if any(row.id == plugin + slash for row in catalogue.broken):
+        return True  # its row in the report keeps the gate closed
+    installed = any(check.id.startswith(plugin + slash) for check in catalogue)
+    return bool(slash) and section != "required" and not installed
 
 
 def _matches(check_id: str, prefixes: Iterable[str]) -> bool:
@@ -146,10 +155,14 @@ def _in_order(checks: tuple[Check, ...]) -> list[Check]:
     except CycleError as error:
         raise CheckError(f"checks wait for each other in a circle: {' -> '.join(error.args[1])}") from None
     order: list[Check] = []
-    while sorter.is_active():
-        for check_id in sorted(sorter.get_ready(), key=lambda check_id: _rank(by_id[check_id])):
-            order.append(by_id[check_id])
-            sorter.done(check_id)
+    ready = [_rank(by_id[check_id]) for check_id in sorter.get_ready()]
+    heapify(ready)
+    while ready:  # one at a time: what a cheap check sets free may itself be cheaper than what waits
+        check_id = heappop(ready)[-1]
+        order.append(by_id[check_id])
+        sorter.done(check_id)
+        for freed in sorter.get_ready():
+            heappush(ready, _rank(by_id[freed]))
     return order
 
 

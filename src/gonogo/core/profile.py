@@ -18,7 +18,7 @@ BUILTIN = ("quick", "standard", "full")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CheckSettings(_Strict):
@@ -111,6 +111,10 @@ def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, 
     for key in ("budget", "memory_limit"):
         if isinstance(own.get(key), str):
             own[key] = (seconds if key == "budget" else size)(own[key], f"{name}: {key}")
+    for key, kind in (("checks", dict), ("waivers", list)):
+        if not isinstance(own.get(key) or kind(), kind):
+            expected = "a mapping of check ids" if kind is dict else "a list of waivers"
+            raise ProfileError(f"{name}: {key}: {own[key]!r} was found, {expected} was expected")
     parent_name = own.get("extends")
     if parent_name is None:
         return own
@@ -132,7 +136,10 @@ def _read(name: str, base: Path) -> tuple[dict[str, Any], Path]:
             f"there is no profile {name!r}: give one of {', '.join(BUILTIN)} or the path of a YAML file."
             f"{did_you_mean(name, BUILTIN)}"
         )
-    content = parse_yaml(path.read_text(encoding="utf-8"), name)
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{name}: not UTF-8 text: {error}") from None
     return {"name": path.stem, "extends": "standard", **content}, path.parent
 
 
@@ -150,7 +157,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping in a YAML text; numbers as in YAML 1.2."""
     try:
         content = yaml.load(text, _Yaml12)  # noqa: S506 - _Yaml12 derives from SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
         raise ProfileError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
@@ -182,7 +189,9 @@ def size(text: str, where: str) -> float:
 
 def _explain(name: str, error: ValidationError) -> str:
     first = error.errors()[0]
-    path = ".".join(str(part) for part in first["loc"])
+    # Below checks.ID.params.NAME and checks.ID.limits.NAME.LIMIT pydantic names the types that it tried.
+    depth = {"params": 4, "limits": 5}.get(str(first["loc"][2])) if len(first["loc"]) > 2 else None
+    path = ".".join(str(part) for part in first["loc"][:depth])
     if first["type"] == "extra_forbidden":
         model = {1: Profile, 3: CheckSettings}.get(len(first["loc"]), Profile)
         if first["loc"][0] == "waivers":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gonogo.core.plan import Skip
 from gonogo.core.redact import redact
 from gonogo.core.report import Result, result_from_dict, result_to_dict
 from gonogo.errors import ProfileError
@@ -25,8 +26,9 @@ class Journal:
             self._write({"run": head})
 
     def add(self, result: Result) -> None:
-        """Append a result; it is on disk when this returns."""
-        self._write({"result": result_to_dict(result)})
+        """Append a result; it is on disk when this returns. What a continued run must try again is left out."""
+        if result.skip not in (Skip.INTERRUPTED, Skip.OVER_BUDGET):
+            self._write({"result": result_to_dict(result)})
 
     def close(self) -> None:
         """Close the file."""

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,6 +23,7 @@ from gonogo.execution import protocol
 KEEP = 16_384  # bytes of the worker's output that are kept: the last lines tell why it died
 TICK = 0.05  # seconds between two looks at the memory and the clock
 CHUNK = 1 << 16
+_LIBRARIES = ("site-packages", "/lib/python3", "<frozen", str(Path(__file__).parent.parent))
 
 
 class WorkerDied(GonogoError):  # noqa: N818 - it died, it does not err
@@ -58,8 +61,8 @@ class WorkerProcess:
             os.set_blocking(stream.fileno(), False)
             self._streams.register(stream, selectors.EVENT_READ, name)
 
-    def ask(self, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The worker's answer.
+    def ask(self, message: Mapping[str, Any], seconds: float, grace: float = 0.0) -> dict[str, Any]:
+        """The worker's answer; `grace` is time beyond the limit for a check that watches the clock to finish.
 
         Raises:
             WorkerDied: It crashed, took longer than `seconds`, or took more memory than its limit.
@@ -70,7 +73,8 @@ class WorkerProcess:
         started, looked = time.monotonic(), 0.0
         while b"\n" not in self._answer:
             now = time.monotonic()
-            if now - started > seconds:
+            if now - started > seconds + grace:
+                self._ask_where_it_is()
                 raise self._end(f"took longer than its limit of {seconds:g} s and was stopped")
             if now - looked > TICK:
                 looked = now
@@ -107,6 +111,15 @@ class WorkerProcess:
                 self._streams.unregister(key.fileobj)
         return True
 
+    def _ask_where_it_is(self) -> None:
+        """Make the worker write its stack to stderr (see faulthandler.register there)."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end and b"most recent call first" not in self._said["stderr"]:
+                self._read(TICK)
+            self._read(TICK)
+
     def _watch_memory(self) -> None:
         used = _resident(self._process.pid)
         if used > self.memory_limit:
@@ -122,8 +135,15 @@ class WorkerProcess:
             if not self._streams.select(0) or not self._read(0):
                 break
         self.close()
-        tail = "\n".join(self._said["stderr"].decode(errors="replace").splitlines()[-20:])
-        return WorkerDied(Failure(why, stderr=tail))
+        said = self._said["stderr"].decode(errors="replace")
+        return WorkerDied(Failure(why + _place(said), stderr="\n".join(said.splitlines()[-20:])))
+
+
+def _place(stack: str) -> str:
+    """', at save.py:12 in save' for the innermost frame of the user's own code in a dumped stack."""
+    frames = re.findall(r'^  File "(.+)", line (\d+) in (\S+)$', stack, flags=re.MULTILINE)
+    own = [frame for frame in frames if not any(part in frame[0] for part in _LIBRARIES)]
+    return f", at {Path(own[0][0]).name}:{own[0][1]} in {own[0][2]}" if own else ""
 
 
 def _cause(code: int | None) -> str:

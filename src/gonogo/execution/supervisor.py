@@ -17,7 +17,6 @@ from gonogo import __version__
 from gonogo.core import judge
 from gonogo.core.catalogue import Catalogue, from_json, load_index
 from gonogo.core.check import Check
-from gonogo.core.criterion import Status
 from gonogo.core.plan import Plan, Skip, Step, make_plan
 from gonogo.core.profile import Profile
 from gonogo.core.report import Failure, Outcome, Report, Result, outcome_from_dict
@@ -28,6 +27,7 @@ from gonogo.execution.process import WorkerDied, WorkerProcess
 
 LOAD_SECONDS = 300.0  # importing torch and the user's project on a cold disk
 GRACE = 5.0  # seconds beyond a check's own limit: checks that watch the clock end by themselves, with a result
+_INTERRUPTED = "the run was interrupted before this check had its result; continue with --resume"
 
 _CHECK = TypeAdapter(Check)
 Listener = Callable[[Step, Result | None], None]
@@ -101,7 +101,7 @@ class Workers:
         if damage:
             message["damage"] = damage
         try:
-            answer = self.start().ask({"measure": message}, seconds + GRACE)
+            answer = self.start().ask({"measure": message}, seconds, GRACE)
         except WorkerDied as died:
             self._live = None
             return Outcome(failure=died.failure, seconds=time.monotonic() - started)
@@ -172,13 +172,16 @@ def _run(
     state = _State(profile, time.monotonic())
     for step in plan.steps:
         result = journal.done.get(step.check.id)
-        if result is None:
-            result = _one(step, state, workers, listen)
-            if result.skip is not Skip.INTERRUPTED:
+        try:
+            if result is None:
+                result = _one(step, state, workers, listen)
                 journal.add(result)
+            listen(step, result)
+        except KeyboardInterrupt:
+            state.interrupted = True
+            result = result or judge.skipped(step, Skip.INTERRUPTED, _INTERRUPTED, profile)
         state.done[step.check.id] = result
         results.append(result)
-        listen(step, result)
     return results, state.interrupted
 
 
@@ -199,12 +202,10 @@ class _State:
         if step.skip:
             return step.skip, step.reason
         if self.interrupted:
-            return Skip.INTERRUPTED, "the run was interrupted before this check; continue with --resume"
-        for before in step.check.after:
-            blocker = self.done.get(before)
-            if blocker and (blocker.status >= Status.FAIL or blocker.skip is Skip.BLOCKED):
-                verb = "failed" if blocker.status is Status.FAIL else "did not run to its end"
-                return Skip.BLOCKED, f"{before} {verb}: mend that first"
+            return Skip.INTERRUPTED, _INTERRUPTED
+        blocker = judge.blocked_by(step, self.done)
+        if blocker:
+            return Skip.BLOCKED, blocker
         if self.seconds_for(step) <= 0:
             return Skip.OVER_BUDGET, f"the budget of {self.profile.budget:g} s was spent; raise --budget"
         return None
@@ -217,9 +218,6 @@ def _one(step: Step, state: _State, workers: Workers, listen: Listener) -> Resul
     listen(step, None)
     try:
         outcome = workers.measure(step, state.seconds_for(step))
-    except KeyboardInterrupt:
-        state.interrupted = True
-        return judge.skipped(step, Skip.INTERRUPTED, "interrupted while it ran; continue with --resume", state.profile)
     except SubjectError as error:
         outcome = Outcome(failure=Failure(f"the subject could not be loaded again: {error}"))
     return judge.judge_outcome(step, outcome, state.profile)

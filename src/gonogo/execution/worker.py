@@ -4,6 +4,7 @@ It never judges, and it may die at any moment: the supervisor keeps what it has 
 """
 
 import ctypes
+import faulthandler
 import platform
 import signal
 import sys
@@ -23,6 +24,8 @@ _CHECK = TypeAdapter(Check)
 def main() -> None:
     """Serve the supervisor until it closes the pipe."""
     _die_with_parent()
+    faulthandler.enable()  # a crash of native code, or the supervisor's question where we are, shows the Python stack
+    faulthandler.register(signal.SIGUSR1)
     source, sink = int(sys.argv[1]), int(sys.argv[2])
     bench: Any = None
     for message in protocol.receive(source):

@@ -90,7 +90,7 @@ def leading_sizes(batch: Batch) -> list[tuple[str, int]]:
 
 def take_rows(batch: Batch, rows: list[int], of: int) -> Batch:
     """The batch with only `rows` (repeats allowed) of every leaf that has `of` rows; other leaves as they are."""
-    index = torch.tensor(rows)
+    index = torch.tensor(rows, dtype=torch.long)
 
     def taken(_: str, leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
@@ -112,12 +112,13 @@ def row_axis(tensor: Tensor, of: int) -> int | None:
 
 
 def _rows_of_lists(batch: Batch, rows: list[int], of: int) -> Batch:
-    """Lists of texts or objects hold one row per entry; containers of tensors are left alone."""
+    """Lists and tuples of texts or objects hold one row per entry; containers of tensors are left alone."""
     children = _children(batch)
     if children is None:
         return batch
-    if isinstance(batch, list) and len(batch) == of and not any(is_numeric(leaf) for _, leaf in walk(batch)):
-        return [batch[row] for row in rows]
+    # torch's own collate function gives a tuple where the samples are tuples with a text.
+    if type(batch) in (list, tuple) and len(batch) == of and not any(is_numeric(leaf) for _, leaf in walk(batch)):
+        return type(batch)(batch[row] for row in rows)
     return _rebuild(batch, [(key, _rows_of_lists(value, rows, of)) for key, value in children])
 
 

@@ -162,20 +162,30 @@ class Session:
             raise NotApplicable("the loss does not call the model's forward; give Subject(predict=...)")
         return calls
 
-    def save_and_load(self, model: nn.Module, optimizer: Optimizer, folder: Path) -> tuple[nn.Module, Optimizer]:
-        """A new model and optimizer that went through a checkpoint: the run's own functions, or the state dicts."""
+    def save(self, model: nn.Module, optimizer: Optimizer, folder: Path) -> Path:
+        """The file of a checkpoint: by the run's own function, else the state dicts."""
         path = folder / "checkpoint.pt"
-        fresh = self.build_model()
-        fresh_optimizer = self.build_optimizer(fresh)
-        if self.subject.save is not None and self.subject.load is not None:
-            self.subject.save(path, model, optimizer)
-            self.subject.load(path, fresh, fresh_optimizer)
+        if self._has_own_checkpoint:
+            self.subject._given("save")(path, model, optimizer)
         else:
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
+        return path
+
+    def load(self, path: Path) -> tuple[nn.Module, Optimizer]:
+        """A new model and optimizer with what `save` wrote."""
+        model = self.build_model()
+        optimizer = self.build_optimizer(model)
+        if self._has_own_checkpoint:
+            self.subject._given("load")(path, model, optimizer)
+        else:
             state = torch.load(path, weights_only=True, map_location=self.device)
-            fresh.load_state_dict(state["model"])
-            fresh_optimizer.load_state_dict(state["optimizer"])
-        return fresh, fresh_optimizer
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+        return model, optimizer
+
+    @property
+    def _has_own_checkpoint(self) -> bool:
+        return self.subject.save is not None and self.subject.load is not None
 
     def copy_model(self, dtype: torch.dtype | None = None) -> nn.Module:
         """A private copy of the session's model as it is now, in another precision if wanted."""

@@ -141,7 +141,7 @@ def _as_split(name: str, given: Any) -> Split:
     if hasattr(given, "__iter__") and not hasattr(given, "__next__"):
         return Split(lambda: cast("Iterable[Batch]", given))
     if callable(given):
-        return Split(given)
+        return Split(cast("Callable[[], Iterable[Batch]]", given))
     raise SubjectError(
         f"splits[{name!r}]: {type(given).__name__} was found; expected a function that builds a loader, or a Split"
     )

@@ -127,13 +127,17 @@ def noise_on_output(subject: Subject) -> Subject:
     return subject.map_outputs(lambda output: output + torch.randn_like(output))
 
 
+def _count(module: nn.Module, inputs: Any, output: Any) -> None:
+    module.get_buffer("seen").add_(1.0)
+
+
 @fault()
 def statistics_move_in_evaluation(subject: Subject) -> Subject:
     """A buffer follows the data in evaluation, too."""
 
     def change(model: nn.Module) -> nn.Module:
         model.register_buffer("seen", torch.zeros(()))
-        model.register_forward_hook(lambda module, inputs, output: model.get_buffer("seen").add_(1.0) and None)
+        model.register_forward_hook(_count)
         return model
 
     return subject.map_model(change)

@@ -98,8 +98,8 @@ def _scaled_head(factor: float) -> Callable[[nn.Module], nn.Module]:
 
 @fault(expect=Status.WARN)
 def large_head(subject: Subject) -> Subject:
-    """The last layer starts twenty times too large."""
-    return subject.map_model(_scaled_head(20.0))
+    """The last layer starts a hundred times too large."""
+    return subject.map_model(_scaled_head(100.0))
 
 
 @fault(expect=Status.WARN)

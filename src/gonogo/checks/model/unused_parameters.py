@@ -62,15 +62,22 @@ def _family(trace: Trace) -> tuple[str, tuple[int, ...]]:
     return re.sub(r"(?<=\.)\d+(?=\.)", "*", trace.name), trace.shape
 
 
+class _Wrapped(nn.Module):
+    """A model with one more layer, which is not called, or multiplied by zero."""
+
+    def __init__(self, inner: nn.Module, *, use: bool) -> None:
+        super().__init__()
+        self.inner, self.branch, self.use = inner, nn.Linear(1, 1), use
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        output = self.inner(*inputs)
+        return output + 0.0 * self.branch(output.reshape(-1, 1)).reshape(output.shape) if self.use else output
+
+
 @fault()
 def layer_never_called(subject: Subject) -> Subject:
     """A layer is defined and never called."""
-
-    def change(model: nn.Module) -> nn.Module:
-        model.forgotten = nn.Linear(3, 3)
-        return model
-
-    return subject.map_model(change)
+    return subject.map_model(lambda model: _Wrapped(model, use=False))
 
 
 @fault()
@@ -82,14 +89,4 @@ def detached_loss(subject: Subject) -> Subject:
 @fault(expect=Status.WARN, toy="regressor")
 def branch_times_zero(subject: Subject) -> Subject:
     """A branch is multiplied by zero."""
-
-    class Gated(nn.Module):
-        def __init__(self, inner: nn.Module) -> None:
-            super().__init__()
-            self.inner, self.branch = inner, nn.Linear(1, 1)
-
-        def forward(self, *inputs: Tensor) -> Tensor:
-            output = self.inner(*inputs)
-            return output + 0.0 * self.branch(output.reshape(-1, 1)).reshape(output.shape)
-
-    return subject.map_model(Gated)
+    return subject.map_model(lambda model: _Wrapped(model, use=True))
