@@ -1,0 +1,124 @@
+"""Two readings of the same indices: what changed between them, and by how much."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gonogo.audit import fields, samples
+from gonogo.audit.fingerprints import Unreadable, fingerprint
+from gonogo.training import batch as batches
+from gonogo.training.session import Session
+
+_QUANTILES = torch.linspace(0, 1, 9, dtype=torch.float64)
+_COMPARED = 4096  # numbers of one sample
+_OTHERS = 6  # indices that each one is compared with
+_SMALL = 64  # elements: above this a "target" guessed from its place may be a second picture
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One index, read twice."""
+
+    index: int
+    first: fields.Roles
+    second: fields.Roles
+    input_changed: bool
+    target_changed: bool
+
+
+def read_twice(session: Session, name: str, *, limit: int) -> list[Pair] | None:
+    """Up to `limit` indices of a split read twice, the second time in reverse order and under another seed.
+
+    None if the split is not read by index.
+    """
+    source = samples.of_split(session, name)
+    if source.read is None or not source.count:
+        return None
+    start = time.monotonic()
+    samples.again(source, [0], session.seed)
+    affordable = int(0.1 * session.seconds_left / max(time.monotonic() - start, 1e-6))
+    limit = max(min(limit, affordable), 1)
+    order = np.random.default_rng(session.seed).permutation(source.count)[:limit].tolist()
+    first = samples.again(source, order, session.seed + 1)
+    second = samples.again(source, order[::-1], session.seed + 2)[::-1]
+    pairs = [_pair(*item, session) for item in zip(order, first, second, strict=True)]
+    return [pair for pair in pairs if pair is not None]
+
+
+def _pair(index: int, first: Any, second: Any, session: Session) -> Pair | None:
+    if first is samples.UNREADABLE or second is samples.UNREADABLE:
+        return None
+    one, two = (fields.roles(sample, session.claims) for sample in (first, second))
+    try:
+        changed = [fingerprint(a) != fingerprint(b) for a, b in ((one.input, two.input), (one.target, two.target))]
+    except Unreadable:
+        return None
+    return Pair(index, one, two, *changed)
+
+
+def has_label(pair: Pair) -> bool:
+    """Is the target a label, rather than a second view of the sample that only stands where labels stand?"""
+    named = isinstance(pair.first.input, dict)
+    return named or sum(tensor.numel() for tensor in batches.tensors(pair.first.target).values()) <= _SMALL
+
+
+def redraw_ratio(pairs: list[Pair]) -> float:
+    """Distance of two readings of one index over the distance of two indices: 0 the same, 1 as if drawn anew.
+
+    The nearest of three views counts: the values in place, their distribution, and which values occur at all. A crop
+    or a flip moves values but keeps many of them.
+    """
+    ratios = [_ratio(pairs, *view) for view in ((_in_place, _gap), (_distribution, _gap), (_in_place, _novelty))]
+    return min((ratio for ratio in ratios if ratio is not None), default=0.0)
+
+
+def _ratio(
+    pairs: list[Pair], view: Callable[[Any], Tensor], distance: Callable[[Tensor, Tensor], float]
+) -> float | None:
+    """None where the view cannot tell one index from another."""
+    first, second = [view(pair.first.input) for pair in pairs], [view(pair.second.input) for pair in pairs]
+    within = [distance(a, b) for a, b in zip(first, second, strict=True)]
+    between = [
+        distance(a, b) for step in range(1, _OTHERS + 1) for a, b in zip(first, _rotated(second, step), strict=True)
+    ]
+    apart = float(np.mean(between)) if between else 0.0
+    return float(np.mean(within)) / apart if apart else None
+
+
+def _rotated(items: list[Tensor], by: int) -> list[Tensor]:
+    by %= len(items)
+    return items[by:] + items[:by]
+
+
+def _gap(a: Float[Tensor, " value"], b: Float[Tensor, " other"]) -> float:
+    """Mean absolute difference over the common length."""
+    size = min(len(a), len(b))
+    return float((a[:size] - b[:size]).abs().mean()) if size else 0.0
+
+
+def _novelty(a: Float[Tensor, " value"], b: Float[Tensor, " other"]) -> float:
+    """The share of the values of `b` that `a` does not have."""
+    return 1.0 - float(torch.isin(b, a).double().mean()) if len(b) else 0.0
+
+
+def _numbers(given: Any) -> list[Tensor]:
+    found = batches.tensors(given).values()
+    numbers = [float(leaf) for _, leaf in batches.walk(given) if isinstance(leaf, int | float)]
+    plain = [torch.tensor(numbers, dtype=torch.float64)] if numbers else []
+    return [torch.nan_to_num(tensor.detach().cpu().double().flatten()) for tensor in found if tensor.numel()] + plain
+
+
+def _in_place(given: Any) -> Float[Tensor, " value"]:
+    parts = _numbers(given)
+    return torch.cat(parts)[:_COMPARED] if parts else torch.zeros(0)
+
+
+def _distribution(given: Any) -> Float[Tensor, " value"]:
+    parts = [torch.quantile(part[:_COMPARED], _QUANTILES) for part in _numbers(given)]
+    return torch.cat(parts) if parts else torch.zeros(0)

@@ -1,0 +1,115 @@
+"""An index that gives another label on each reading teaches nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from gonogo.audit import readings
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training import seeding
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+
+
+@check(
+    needs=(C.TRAIN,),
+    effort=Effort.READ,
+    criteria=[
+        at_most("changed_targets", fail=0.0, source="exact: one input has one target"),
+        at_most("changed_held_out", warn=0.0, source="exact: two evaluations must see the same samples"),
+        at_most("redraw_ratio", warn=0.9, source="ours: 1 for samples drawn anew, 0.1 to 0.7 for usual augmentation"),
+    ],
+)
+def index_determinism(session: Session, *, limit: int = 64) -> Observation:
+    """An index always gives the same sample | An index gives another sample on each reading
+
+    What: read up to `limit` indices of each split twice, the second time in another order and under another seed.
+        `changed_targets` counts samples whose target changes while the input stays. `changed_held_out` is the share of
+        valid that changes at all. Augmentation of train is legitimate; only where input and target both change,
+        `redraw_ratio` compares two readings of one index with two indices: near 1, nothing of the sample is kept.
+    Why: a target drawn in `__getitem__` is noise that no model can learn; a held-out set that changes makes scores
+        incomparable; a sample drawn anew has no identity, so epochs, splits and overlap lose their meaning.
+    Fix: draw once when the data set is built, or seed a generator with the index; transform train only.
+    Shapes: one sample per index
+    Units: changed_targets: {sample} (n: indices of train and valid); changed_held_out, redraw_ratio: 1
+    Source: PyTorch documentation, Data Loading Order and Sampler; Reproducibility
+    """
+    names = [name for name in ("train", "valid") if name in session.subject.splits]
+    with seeding.seeded(session.seed):
+        read = {name: readings.read_twice(session, name, limit=limit) for name in names}
+    pairs = {name: found for name, found in read.items() if found}
+    if not pairs:
+        raise NotApplicable("no split has a data set whose samples can be read by index")
+    relabelled = {name: _relabelled(found, session) for name, found in pairs.items()}
+    n = sum(len(found) for found in pairs.values())
+    measurements = {"changed_targets": Measurement(sum(map(len, relabelled.values())), "{sample}", n=n)}
+    if "valid" in pairs:
+        held = pairs["valid"]
+        changed = sum(pair.input_changed or pair.target_changed for pair in held)
+        measurements["changed_held_out"] = Measurement(changed / len(held), n=len(held))
+    if "train" in pairs:
+        both = [pair for pair in pairs["train"] if pair.input_changed and pair.target_changed]
+        mostly = len(both) > len(pairs["train"]) / 2 and len(both) > 7
+        ratio = readings.redraw_ratio(both) if mostly else 0.0
+        measurements["redraw_ratio"] = Measurement(ratio, n=len(pairs["train"]))
+    rows = [
+        (name, pair.index, str(pair.first.target), str(pair.second.target))
+        for name, found in relabelled.items()
+        for pair in found
+    ]
+    table = Table("Targets that change", ("split", "position", "first reading", "second reading"), tuple(rows))
+    return Observation(measurements, (table,))
+
+
+def _relabelled(pairs: list[readings.Pair], session: Session) -> list[readings.Pair]:
+    """Same input, other target; nothing is said where inputs are redrawn too (masked tokens, mixed samples)."""
+    if sum(pair.input_changed for pair in pairs) > len(pairs) / 2:
+        return []
+    declared = session.claims.target is not None
+    found = [pair for pair in pairs if pair.target_changed and not pair.input_changed]
+    return [pair for pair in found if declared or readings.has_label(pair)]
+
+
+class _Reading:
+    """A data set whose samples go through `change` at each reading."""
+
+    def __init__(self, data: Any, change: Any) -> None:
+        self.data, self.change = data, change
+
+    def __getitem__(self, index: int) -> Any:
+        return self.change(self.data[index])
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def _through(subject: Subject, name: str, change: Any) -> Subject:
+    def build() -> DataLoader[Any]:
+        loader: Any = subject.splits[name].batches()
+        return DataLoader(_Reading(loader.dataset, change), loader.batch_size, collate_fn=loader.collate_fn)  # type: ignore[arg-type]
+
+    return subject.map_split(name, lambda split: replace(split, batches=build))
+
+
+@fault()
+def label_drawn_at_each_reading(subject: Subject) -> Subject:
+    """The label is drawn when a sample is read."""
+    return _through(subject, "train", lambda sample: {**sample, "label": torch.randint(4, ())})
+
+
+@fault(expect=Status.WARN, toy="regressor")
+def held_out_samples_augmented(subject: Subject) -> Subject:
+    """Noise is added to the validation inputs."""
+    return _through(subject, "valid", lambda sample: (sample[0] + 0.1 * torch.randn(8), sample[1]))
+
+
+@fault(expect=Status.WARN, toy="regressor")
+def samples_drawn_anew(subject: Subject) -> Subject:
+    """The index is ignored: every reading draws a new sample."""
+    return _through(subject, "train", lambda _: (torch.randn(8), torch.randn(())))
