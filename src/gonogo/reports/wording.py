@@ -193,7 +193,7 @@ def cell(value: object) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter if it starts with a plain word; `requires_grad` and `detach()` stay as they are."""
+    """The text with a capital letter if it starts with a plain word; `requires_grad` and `detach()` stay."""
     return text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,]", text) else text
 
 
