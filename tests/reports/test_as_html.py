@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import html5lib
 import pytest
-from conftest import curve, make_report, make_result
+from tests.reports.conftest import curve, make_report, make_result
 
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Table

@@ -2,9 +2,9 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from conftest import ATTENTION, HISTOGRAM, NORMS, curve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.reports.conftest import ATTENTION, HISTOGRAM, NORMS, curve
 
 from gonogo.core.measurement import Table
 from gonogo.reports import chart_heat, charts, svg

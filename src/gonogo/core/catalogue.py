@@ -126,7 +126,7 @@ def _modules(root: ModuleType) -> Iterator[ModuleType]:
 
 def _reraise(_: str) -> None:
     """Without this, walk_packages leaves out a package that cannot be imported, and says nothing."""
-    raise  # noqa: PLE0704 - called while the error is handled
+    raise
 
 
 def _checks_in(module: ModuleType) -> list[Check]:

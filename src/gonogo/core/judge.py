@@ -9,6 +9,7 @@ from gonogo.core.measurement import Evidence, Measurement
 from gonogo.core.plan import Skip, Step, adjusted, selected
 from gonogo.core.profile import Profile
 from gonogo.core.report import Failure, Outcome, Report, Result
+from gonogo.errors import ProfileError, did_you_mean
 
 
 def judge_outcome(step: Step, outcome: Outcome, profile: Profile) -> Result:
@@ -47,7 +48,18 @@ def blocked_by(step: Step, done: Mapping[str, Result]) -> str:
 
 
 def judge(report: Report, profile: Profile) -> Report:
-    """The same numbers under another profile. What was not measured then stays unknown now."""
+    """The same numbers under another profile. What was not measured then stays unknown now.
+
+    Raises:
+        ProfileError: The profile requires a check that the report does not know.
+    """
+    ids = [result.id for result in report.results]
+    for check_id in profile.required:
+        if check_id not in ids:
+            raise ProfileError(
+                f"{profile.name}: required: the report has no check {check_id!r}; measure again with this profile."
+                f"{did_you_mean(check_id, ids)}"
+            )
     results = tuple(_again(result, profile) for result in report.results)
     return replace(report, results=results, profile=profile.model_dump(mode="json"), notes=notes(results, profile))
 
@@ -71,11 +83,18 @@ def _again(result: Result, profile: Profile) -> Result:
     )
     if not selected(result.id, profile):
         return replace(base, status=Status.SKIP, skip=Skip.DESELECTED, reason="not selected by the profile")
+    if result.failure is not None:
+        return replace(base, status=Status.ERROR, reason=result.failure.message, skip=None)
     if result.observation is None:
         return base
     verdicts = _verdicts(criteria, result.observation.measurements)
     status, reason = _worst(verdicts, result.observation.measurements)
-    return replace(base, verdicts=verdicts, status=status, reason=reason, skip=None)
+    title = _title(result.titles, status) if result.titles else result.title
+    return replace(base, title=title, verdicts=verdicts, status=status, reason=reason, skip=None)
+
+
+def _title(titles: tuple[str, ...], status: Status) -> str:
+    return titles[status in (Status.WARN, Status.FAIL)]
 
 
 def _verdicts(criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]) -> tuple[Verdict, ...]:
@@ -96,10 +115,11 @@ def _worst(verdicts: tuple[Verdict, ...], measured: Mapping[str, Measurement]) -
 
 
 def _result(step: Step, status: Status, reason: str, skip: Skip | None, profile: Profile) -> Result:
-    bad = status in (Status.WARN, Status.FAIL)
+    titles = (step.check.doc.title_pass, step.check.doc.title_fail)
     return Result(
         id=step.check.id,
-        title=step.check.doc.title_fail if bad else step.check.doc.title_pass,
+        title=_title(titles, status),
+        titles=titles,
         status=status,
         reason=reason,
         evidence=Evidence.DECLARED,

@@ -188,20 +188,21 @@ def size(text: str, where: str) -> float:
 
 
 def _explain(name: str, error: ValidationError) -> str:
-    first = error.errors()[0]
+    found = error.errors()
+    # A misspelt key is also a missing one: the misspelling is what helps.
+    first = next((item for item in found if item["type"] == "extra_forbidden"), found[0])
     # Below checks.ID.params.NAME and checks.ID.limits.NAME.LIMIT pydantic names the types that it tried.
-    depth = {"params": 4, "limits": 5}.get(str(first["loc"][2])) if len(first["loc"]) > 2 else None
-    path = ".".join(str(part) for part in first["loc"][:depth])
+    where = [str(part) for part in first["loc"]]
+    depth = {"params": 4, "limits": 5}.get(where[2]) if len(where) > 2 else None
+    path = ".".join(where[:depth])
     if first["type"] == "extra_forbidden":
-        model = {1: Profile, 3: CheckSettings}.get(len(first["loc"]), Profile)
-        if first["loc"][0] == "waivers":
-            model = Waiver
-        elif first["loc"][0] == "time_limit":
-            model = TimeLimit
-        key, valid = str(first["loc"][-1]), list(model.model_fields)
+        models = {"waivers": Waiver, "time_limit": TimeLimit, "checks": CheckSettings}
+        key, valid = where[-1], list((models[where[0]] if len(where) > 1 else Profile).model_fields)
         return f"{name}: {path}: unknown key {key!r}. It takes: {', '.join(valid)}.{did_you_mean(key, valid)}"
     if first["type"] == "missing":
         return f"{name}: {path}: missing; it is compulsory"
+    if depth == 4:
+        return f"{name}: {path}: {first['input']!r} was found, a number, a text or true/false was expected"
     return f"{name}: {path}: {first['input']!r} was found: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 

@@ -68,6 +68,7 @@ class Result:
     why: str = ""
     waived: str = ""
     memory: int = 0
+    titles: tuple[str, ...] = ()  # of a pass and of a failure: for judging again
 
     @property
     def category(self) -> str:

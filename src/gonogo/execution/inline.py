@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from gonogo import __version__
 from gonogo.core import judge
-from gonogo.core.catalogue import load_index
+from gonogo.core.catalogue import discover_plugins, load_index
 from gonogo.core.plan import Skip, Step, make_plan
 from gonogo.core.profile import Profile, load_profile
 from gonogo.core.report import Report, Result
@@ -23,9 +23,10 @@ def run(subject: Subject, profile: Profile | str = "standard", *, device: str = 
     place = choose(device)
     bench = Bench(Session(subject, device=place, seed=chosen.seed))
     done: dict[str, Result] = {}
-    for step in make_plan(load_index(), chosen, subject.provides()).steps:
+    plan = make_plan(load_index() + discover_plugins(), chosen, subject.provides())
+    for step in plan.steps:
         done[step.check.id] = _one(step, bench, chosen, done)
-    results = tuple(done.values())
+    results = (*done.values(), *(judge.broken_row(row.id, row.error) for row in plan.broken))
     return Report(
         subject=subject.name,
         profile=chosen.model_dump(mode="json"),

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 def digest(tensor: Tensor) -> str:
     """Content, shape and dtype of a tensor in a few characters; equal content gives equal digests."""
-    flat = tensor.detach().contiguous()
-    if flat.is_sparse or flat.is_quantized or flat.device.type == "meta" or not flat.numel():
-        return f"{flat.dtype} {tuple(flat.shape)} {flat._version}"
-    raw = flat.cpu().view(-1).view(torch.uint8).numpy()
-    return f"{flat.dtype} {tuple(flat.shape)} {zlib.crc32(raw.data):08x}"
+    if is_lazy(tensor):
+        return "not initialised"
+    plain = tensor.layout is torch.strided and not tensor.is_quantized and tensor.device.type != "meta"
+    if not plain or tensor.is_nested or not tensor.numel():
+        return f"{tensor.dtype} {tuple(tensor.shape)} {tensor._version}"
+    raw = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().view(-1).view(torch.uint8).numpy()
+    return f"{tensor.dtype} {tuple(tensor.shape)} {zlib.crc32(raw.data):08x}"
 
 
 def of_model(model: nn.Module) -> dict[str, str]:

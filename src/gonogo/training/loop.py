@@ -23,6 +23,18 @@ def scalar_loss(loss: Loss, model: nn.Module, batch: Any) -> Tensor:
     return value if value.dim() == 0 else value.mean()
 
 
+def number(loss: object) -> float:
+    """What the run's own step returned, as a number.
+
+    Raises:
+        SubjectError: It is none.
+    """
+    try:
+        return float(loss.detach() if isinstance(loss, Tensor) else loss)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        raise SubjectError(f"step returned {type(loss).__name__}; expected the loss before the step") from None
+
+
 def textbook_step(loss: Loss, model: nn.Module, optimizer: Optimizer, batch: Any) -> float:
     """Zero the gradients, forward, backward, step; the loss before the step."""
     optimizer.zero_grad(set_to_none=True)

@@ -119,8 +119,9 @@ class Session:
         """
         have = self._batches.setdefault(split, [])
         if len(have) < limit:
+            # What was handed out before stays, even if the loader shuffles by a generator of its own.
             with seeding.seeded(seeding.derive(self.seed, "batches", split)):
-                have[:] = [batches_.clone(batch) for batch in itertools.islice(self.loader(split), limit)]
+                have += [batches_.clone(b) for b in itertools.islice(self.loader(split), len(have), limit)]
         if not have:
             raise SubjectError(f"the split {split!r} has no batch; check its data set, batch size and drop_last")
         return [batches_.to(batches_.clone(batch), self.device) for batch in have[:limit]]
@@ -136,7 +137,7 @@ class Session:
         """One optimizer step, the run's own where the subject gives it; the loss before it."""
         model, optimizer = model or self.model, optimizer or self.optimizer
         if self.subject.step is not None:
-            return float(self.subject.step(model, optimizer, batch))
+            return loop.number(self.subject.step(model, optimizer, batch))
         return loop.textbook_step(self.subject._given("loss"), model, optimizer, batch)
 
     def outputs(self, batch: Any, model: nn.Module | None = None) -> dict[str, Tensor]:
