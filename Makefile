@@ -1,0 +1,49 @@
+# The only set-up anyone needs: `make demo` and `make test` install what is missing.
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Two threads on two busy cores were 10 to 30 times slower than one.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install demo check test test-all matrix docs bench clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+# A healthy run, then the same run with one mistake. The second one ends in exit code 1, and that is right.
+demo: install
+	$(BIN)/gonogo run examples/digits.py:subject --out .gonogo/demo/healthy
+	$(BIN)/gonogo run examples/broken/digits_leak.py:subject --out .gonogo/demo/broken; test $$? -eq 1
+	@echo
+	@echo "GO:    .gonogo/demo/healthy/report.html"
+	@echo "NO-GO: .gonogo/demo/broken/report.html"
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tools/sizes.py
+	$(BIN)/python tools/generate.py --check
+
+test: install
+	$(BIN)/python -m pytest -q
+
+test-all: install
+	$(BIN)/python -m pytest -q -m "not gpu or gpu"
+
+# The detection matrix, rewritten: review the difference like code.
+matrix: install
+	$(BIN)/gonogo selftest > tests/golden/matrix.txt; cat tests/golden/matrix.txt
+
+docs: install
+	$(BIN)/python tools/generate.py
+
+bench: install
+	$(BIN)/python benchmarks/bench_overhead.py
+
+clean:
+	rm -rf .venv .gonogo build src/*.egg-info
