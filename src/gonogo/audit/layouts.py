@@ -49,10 +49,15 @@ def read(session: Session, name: str, *, limit: int, seconds: float) -> list[Lay
     end = time.monotonic() + seconds
     found: list[Layout] = []
     for rows, batch in _batches(session, name, limit):
-        found.append(_layout(batch, rows or fields.rows_of(batch, session.claims) or 0))
+        found.append(_layout(batch, rows if _has_rows(batch, rows) else fields.rows_of(batch, session.claims) or 0))
         if time.monotonic() > end:
             break
     return found
+
+
+def _has_rows(batch: Any, rows: int | None) -> bool:
+    """Some field has a row for each index; else the collate function dropped samples as a whole."""
+    return any(rows in tensor.shape[:2] for tensor in batches.tensors(batch).values())
 
 
 def lost_rows(layouts: list[Layout]) -> list[Lost]:
@@ -118,11 +123,14 @@ def _groups(loader: Any, limit: int) -> list[list[int]]:
         return []
     if size is None:
         return [list(group) for group in islice(loader.batch_sampler, limit)]
-    order = torch.randperm(len(indices)).tolist()
-    cut = [[indices[at] for at in order[start : start + size]] for start in range(0, len(order), size)]
-    if loader.drop_last and len(cut[-1]) < size:
-        cut.pop()
-    return cut if len(cut) <= limit else [*cut[: limit - 1], cut[-1]]
+    order = [indices[at] for at in islice(samples.spread(len(indices), 1), limit * size)]
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    ragged = len(indices) % size
+    if loader.drop_last and ragged and len(groups) > 1 and len(groups[-1]) < size:
+        groups.pop()
+    elif ragged and not loader.drop_last:
+        groups[-1] = groups[-1][:ragged]
+    return groups
 
 
 def _layout(batch: Any, rows: int) -> Layout:

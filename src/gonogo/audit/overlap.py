@@ -1,5 +1,6 @@
 """Held-out samples that also occur in training: exact matches of the input, and of the place in the data set."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -89,13 +90,13 @@ def find(session: Session, name: str, *, seconds: float, min_bits: float) -> Ove
     for item in _prints(train, session.claims, None):
         for match in by_input.get(item.input, ()):
             overlap.found.setdefault(match.position, (item.position, match, item))
-    _match_origins(overlap, by_origin)
+    _match_origins(overlap, by_origin, time.monotonic() + seconds / 10)
     for side in (train, held):
         _see_whether_stable(side, session)
     return overlap
 
 
-def _match_origins(overlap: Overlap, by_origin: dict[Origin, Print]) -> None:
+def _match_origins(overlap: Overlap, by_origin: dict[Origin, Print], end: float) -> None:
     """One index of one data set in both splits is one sample, however differently it is augmented each time."""
     origin, count = overlap.train.samples.origin, overlap.train.samples.count
     if origin is None or count is None:
@@ -104,6 +105,8 @@ def _match_origins(overlap: Overlap, by_origin: dict[Origin, Print]) -> None:
         match = by_origin.get(origin(position))
         if match is not None:
             overlap.found.setdefault(match.position, (position, match, None))
+        if time.monotonic() > end:
+            return
 
 
 def _side(session: Session, name: str, seconds: float) -> Side:
@@ -128,6 +131,8 @@ def _prints(side: Side, claims: Claims, min_bits: float | None) -> Iterator[Prin
 
 def _print(position: int, sample: Any, claims: Claims) -> Print | None:
     parts = fields.roles(sample, claims)
+    if isinstance(parts.input, dict | list) and not parts.input:
+        return None  # nothing is left to compare
     try:
         return Print(position, fingerprint(parts.input), fingerprint(parts.target))
     except Unreadable:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def read_twice(session: Session, name: str, *, limit: int) -> list[Pair] | None:
     samples.again(source, [0], session.seed)
     affordable = int(0.1 * session.seconds_left / max(time.monotonic() - start, 1e-6))
     limit = max(min(limit, affordable), 1)
-    order = np.random.default_rng(session.seed).permutation(source.count)[:limit].tolist()
+    order = list(islice(samples.spread(source.count, session.seed), limit))
     first = samples.again(source, order, session.seed + 1)
     second = samples.again(source, order[::-1], session.seed + 2)[::-1]
     pairs = [_pair(*item, session) for item in zip(order, first, second, strict=True)]

@@ -1,8 +1,9 @@
 """The samples of a split: by index where the data set allows it, otherwise as rows of batches."""
 
 import copy
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -76,7 +77,7 @@ def of_split(session: Session, name: str, *, raw: bool = False) -> Samples:
     return Samples(len(indices), read, lambda: (read(position) for position in range(len(indices))), origin)
 
 
-def indices_of(loader: Any) -> list[int] | None:
+def indices_of(loader: Any) -> Sequence[int] | None:
     """The indices that a loader draws from its data set; None if it has no data set that is read by index.
 
     The sampler counts: two loaders often share one data set and draw disjoint subsets of it.
@@ -93,14 +94,14 @@ def indices_of(loader: Any) -> list[int] | None:
     return _of_sampler(batch_sampler.sampler, size)
 
 
-def _of_sampler(sampler: Any, size: int) -> list[int] | None:
+def _of_sampler(sampler: Any, size: int) -> Sequence[int] | None:
     if isinstance(sampler, SubsetRandomSampler):
         return _drawn(sampler.indices, size)
     if isinstance(sampler, WeightedRandomSampler):
         return [int(index) for index in torch.as_tensor(sampler.weights).nonzero().flatten()]
     # These visit everything, if not in one epoch and on one machine, then in time.
     if isinstance(sampler, SequentialSampler | RandomSampler | DistributedSampler):
-        return list(range(size))
+        return range(size)
     return _drawn(sampler, size)
 
 
@@ -125,7 +126,7 @@ def resolve(data: Any, index: int) -> Origin:
             return id(data), index
 
 
-def _without_transforms(data: Any, indices: list[int]) -> Any:
+def _without_transforms(data: Any, indices: Sequence[int]) -> Any:
     """A copy that returns samples as stored, or the data set itself if the copy cannot be read."""
     plain = _stripped(data, 0)
     try:
@@ -136,13 +137,15 @@ def _without_transforms(data: Any, indices: list[int]) -> Any:
 
 
 def _stripped(data: Any, depth: int) -> Any:
+    if callable(getattr(data, "with_format", None)):
+        return data.with_format(None)  # how Hugging Face data sets switch their transform off
     if not isinstance(data, Dataset) or depth > 8:
         return data
     plain = copy.copy(data)
     for name, value in list(vars(data).items()):
         if name in _CHANGES and value is not None:
             object.__setattr__(plain, name, None)
-        elif isinstance(value, Dataset):
+        elif isinstance(value, Dataset) or hasattr(value, "with_format"):
             object.__setattr__(plain, name, _stripped(value, depth + 1))
         elif name == "datasets" and isinstance(value, list):
             object.__setattr__(plain, name, [_stripped(part, depth + 1) for part in value])
@@ -193,7 +196,7 @@ def _unpadded(row: Tensor) -> Tensor:
 class Reading:
     """Reads samples until all are read or the time is over, and then knows which of the two it was.
 
-    Positions come in random order, so that an unfinished reading is a fair draw.
+    Positions come spread over the whole split, so that an unfinished reading is a fair draw.
     """
 
     def __init__(self, samples: Samples, seconds: float, seed: int) -> None:
@@ -228,8 +231,16 @@ class Reading:
         if read is None or count is None:
             yield from enumerate(self.samples.rows())
             return
-        for position in np.random.default_rng(self.seed).permutation(count).tolist():
+        for position in spread(count, self.seed):
             yield position, attempt(read, position)
+
+
+def spread(count: int, start: int = 0) -> Iterator[int]:
+    """All of 0..count-1 once, each stretch of it spread evenly over the whole; takes no memory, however many."""
+    step = int(0.618 * count) | 1
+    while math.gcd(step, count) > 1:
+        step += 1
+    return ((start + number * step) % count for number in range(count))
 
 
 def attempt(read: Callable[[int], Any], position: int) -> Any:

@@ -116,8 +116,13 @@ class Report:
 
     @property
     def reasons(self) -> tuple[Result, ...]:
-        """What closes the gate, root causes first: failures before unknowns, then by category and order of running."""
+        """What closes the gate, root causes first: failures before unknowns, then by category and order of running.
+
+        What a listed failure blocks is its consequence, not another reason.
+        """
         closing = [result for result in self.results if result.closes_gate]
+        if any(result.status >= Status.FAIL for result in closing):
+            closing = [result for result in closing if result.skip is not Skip.BLOCKED]
         return tuple(sorted(closing, key=lambda result: (result.status is not Status.FAIL, _place(result))))
 
     @property

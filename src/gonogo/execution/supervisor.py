@@ -124,6 +124,7 @@ class Workers:
 
 def prepare(request: Request, workers: Workers) -> Plan:
     """The plan for the request; loads the subject."""
+    make_plan(load_index(), request.profile, ())  # a wrong profile is refused before anything is loaded
     workers.start()
     catalogue: Catalogue = load_index() + from_json(workers.hello["plugins"])
     return make_plan(catalogue, request.profile, workers.hello["provides"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
 from gonogo.errors import SubjectError
 
@@ -37,9 +37,19 @@ def number(loss: object) -> float:
 
 def textbook_step(loss: Loss, model: nn.Module, optimizer: Optimizer, batch: Any) -> float:
     """Zero the gradients, forward, backward, step; the loss before the step."""
-    optimizer.zero_grad(set_to_none=True)
-    value = scalar_loss(loss, model, batch)
-    if value.requires_grad:  # else nothing can be learned, which is for checks to find, not for us to crash on
-        value.backward()
-    optimizer.step()
-    return float(value.detach())
+    values: list[float] = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        value = scalar_loss(loss, model, batch)
+        if value.requires_grad:  # else nothing can be learned, which is for checks to find, not for us to crash on
+            value.backward()
+        values.append(float(value.detach()))
+        return value.detach()
+
+    if isinstance(optimizer, LBFGS):  # evaluates the loss several times within a step
+        optimizer.step(closure)  # type: ignore[arg-type]
+    else:
+        closure()
+        optimizer.step()
+    return values[0]

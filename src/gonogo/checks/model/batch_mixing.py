@@ -10,6 +10,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.rows import sample_rows
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
@@ -43,9 +44,7 @@ def batch_mixing(session: Session) -> Observation:
     if session.claims.couples_batch:
         raise NotApplicable("the subject claims that its samples depend on each other (couples_batch)")
     [batch] = session.batches("train", limit=1)
-    rows = nested.size(batch)
-    if rows is None or rows < 3:
-        raise NotApplicable(f"the first batch has {rows or 'no'} rows; at least 3 are needed")
+    rows = sample_rows(session, batch)
     dtype, seen = _answers(session, batch, rows)
     leaks = {path: _change(seen[0][path], seen[1].get(path), rows) for path in seen[0]}
     known = {path: leak for path, leak in leaks.items() if leak is not None}

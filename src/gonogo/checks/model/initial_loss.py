@@ -34,13 +34,14 @@ def initial_loss(session: Session, *, batches: int = 4) -> Observation:
     """The initial loss is that of guessing | The initial loss is not that of guessing
 
     What: `ratio_to_chance` is the first cross-entropy that the untrained model gets, divided by ln C, the loss of a
-        guess among C classes. The calls of cross_entropy inside the loss are observed, so smoothing and other terms
-        of the loss do not matter.
+        guess among C classes. The calls of cross_entropy, nll_loss and binary_cross_entropy_with_logits inside the loss
+        are observed, so weights, smoothing and other terms of the loss do not matter.
     Why: far above one, the head starts with confident wrong answers and the first steps only shrink it. Near zero
         before any training, the answer is visible in the input.
     Fix: above: initialise the last layer with a small standard deviation, look for a missing scale or a double
-        logarithm. Near zero: look for the target among the inputs (unshifted tokens, a label column). A pretrained
-        head, or a bias set to the class frequencies, may start below one for good reasons.
+        logarithm. Near zero: look for the target among the inputs (unshifted tokens, a label column). Negative: raw
+        scores went into nll_loss. A pretrained head, or a bias set to the class frequencies, may start below one for
+        good reasons.
     Shapes: logits (batch, C, ...), targets (batch, ...).
     Units: ratio_to_chance: 1.
     Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "verify loss at init".
@@ -72,17 +73,22 @@ class _CrossEntropyCalls(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is nn.functional.cross_entropy:
-            given = dict(zip(("input", "target"), args, strict=False)) | kwargs
-            self._note(given["input"], given["target"], kwargs.get("ignore_index", -100))
+        given = dict(zip(("input", "target"), args, strict=False)) | kwargs
+        if func in (nn.functional.cross_entropy, nn.functional.nll_loss):
+            self._note(func, given["input"], given["target"], kwargs.get("ignore_index", -100))
+        elif func is nn.functional.binary_cross_entropy_with_logits:
+            with torch._C.DisableTorchFunction():
+                plain = func(given["input"].detach().float(), given["target"].float())
+            self._calls.append((float(plain), 2))
         return func(*args, **kwargs)
 
-    def _note(self, logits: Tensor, target: Tensor, ignore_index: int) -> None:
-        classes = logits.shape[1] if logits.dim() > 1 else logits.shape[0]
+    def _note(self, func: Callable[..., Tensor], scores: Tensor, target: Tensor, ignore_index: int) -> None:
+        classes = scores.shape[1] if scores.dim() > 1 else scores.shape[0]
         if target.is_floating_point() or classes < 2 or not (target != ignore_index).any():
             return
         with torch._C.DisableTorchFunction():
-            plain = nn.functional.cross_entropy(logits.detach().float(), target, ignore_index=ignore_index)
+            plain = func(scores.detach().float(), target, ignore_index=ignore_index)
+        # Cross-entropy calls nll_loss inside where its own dispatch is off, so no call is noted twice.
         self._calls.append((float(plain), classes))
 
 
