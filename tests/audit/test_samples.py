@@ -1,7 +1,9 @@
 """Samples of a split, however its loader is built."""
 
+from itertools import pairwise
 from typing import Any
 
+import pytest
 import torch
 from torch.utils.data import (
     ConcatDataset,
@@ -71,7 +73,7 @@ def test_a_sampler_decides_which_indices_belong_to_a_split() -> None:
     weights = WeightedRandomSampler([0.0, 1.0, 1.0, 0.0, 0.0, 1.0], 3)
     assert samples.indices_of(DataLoader(base, 2, sampler=weights)) == [1, 2, 5]
     assert samples.indices_of(DataLoader(base, batch_sampler=[[0, 3], [5]])) == [0, 3, 5]
-    assert samples.indices_of(DataLoader(base, 2, shuffle=True)) == list(range(6))
+    assert samples.indices_of(DataLoader(base, 2, shuffle=True)) == range(6)
 
 
 def test_an_endless_sampler_is_not_waited_for() -> None:
@@ -129,3 +131,29 @@ def test_a_broken_sample_is_counted_and_the_reading_goes_on() -> None:
 
     reading = samples.Reading(of(DataLoader(Broken(torch.ones(4, 1), None))), seconds=5.0, seed=0)
     assert (len(list(reading)), reading.failed, reading.complete) == (3, 1, True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 10, 97, 1000])
+def test_spread_visits_each_position_once_and_no_stretch_is_left_out(count: int) -> None:
+    order = list(samples.spread(count, 3))
+    assert sorted(order) == list(range(count))
+    assert count < 100 or max(b - a for a, b in pairwise(sorted(order[:50]))) < count / 10
+
+
+def test_a_library_data_set_switches_its_format_off() -> None:
+    class Library:
+        def __init__(self, form: Any) -> None:
+            self.form = form
+
+        def with_format(self, form: Any) -> "Library":
+            return Library(form)
+
+        def __getitem__(self, index: int) -> Any:
+            return self.form, index
+
+        def __len__(self) -> int:
+            return 3
+
+    found = of(DataLoader(Library("random")), raw=True)  # type: ignore[arg-type]
+    assert found.read is not None
+    assert found.read(1) == (None, 1)

@@ -49,13 +49,14 @@ def read(session: Session, name: str, *, limit: int, seconds: float) -> list[Lay
     end = time.monotonic() + seconds
     found: list[Layout] = []
     for rows, batch in _batches(session, name, limit):
-        found.append(_layout(batch, rows if _has_rows(batch, rows) else fields.rows_of(batch, session.claims) or 0))
+        counted = fields.rows_of(batch, session.claims) or 0
+        found.append(_layout(batch, rows if rows is not None and _has_rows(batch, rows) else counted))
         if time.monotonic() > end:
             break
     return found
 
 
-def _has_rows(batch: Any, rows: int | None) -> bool:
+def _has_rows(batch: Any, rows: int) -> bool:
     """Some field has a row for each index; else the collate function dropped samples as a whole."""
     return any(rows in tensor.shape[:2] for tensor in batches.tensors(batch).values())
 

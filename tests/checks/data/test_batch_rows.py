@@ -105,3 +105,11 @@ def test_a_collate_function_that_needs_full_batches_is_still_read() -> None:
         return {}
 
     assert ask(loader(pairs)).measurements["short_fields"].value == 0
+
+
+def test_a_collate_function_that_drops_whole_samples_passes() -> None:
+    def only_heard(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        kept = [row for row in rows if row["has"]]
+        return {"x": torch.ones(len(kept), 5), "label": torch.tensor([row["n"] % 4 for row in kept])}
+
+    assert ask(DataLoader(SAMPLES, B, collate_fn=only_heard)).measurements["short_fields"].value == 0  # type: ignore[arg-type]

@@ -156,3 +156,9 @@ def test_unreadable_samples_are_unknown() -> None:
     strange = [{"x": object(), "y": 1} for _ in range(4)]
     found = ask(DataLoader(BASE, 10), DataLoader(strange, 2))  # type: ignore[arg-type]
     assert status(found) is Status.WARN
+
+
+def test_samples_without_any_input_are_unknown_rather_than_all_alike() -> None:
+    only_targets = [{"label": n} for n in range(20)]
+    found = ask(DataLoader(only_targets, 4), DataLoader(only_targets, 4))  # type: ignore[arg-type]
+    assert status(found) is Status.WARN
