@@ -40,10 +40,11 @@ def make_profile():
 
 @pytest.fixture(scope="session")
 def plan_of(make_profile):
-    """plan_of(checks, provides, broken, **profile) -> Plan."""
+    """plan_of(checks, provides, broken, **profile) -> Plan; selects all of them unless told otherwise."""
 
     def make(*checks, provides=(), broken=(), **profile):
-        return make_plan(Catalogue(checks, tuple(broken)), make_profile(**profile), provides)
+        select = sorted({check.category for check in checks})
+        return make_plan(Catalogue(checks, tuple(broken)), make_profile(**{"select": select, **profile}), provides)
 
     return make
 

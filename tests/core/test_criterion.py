@@ -110,7 +110,7 @@ def test_an_empty_interval_is_refused():
     ],
 )
 def test_a_warn_limit_outside_the_fail_limit_is_refused(make, warn, fail):
-    with pytest.raises(ProfileError, match="warn limit .* outside the fail limit"):
+    with pytest.raises(ProfileError, match=r"warn limit .* outside the fail limit"):
         make("m", warn=warn, fail=fail, source="")
 
 

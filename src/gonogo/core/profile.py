@@ -111,9 +111,8 @@ def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, 
     for key in ("budget", "memory_limit"):
         if isinstance(own.get(key), str):
             own[key] = (seconds if key == "budget" else size)(own[key], f"{name}: {key}")
-    for key, kind in (("checks", dict), ("waivers", list)):
+    for key, kind, expected in (("checks", dict, "a mapping of check ids"), ("waivers", list, "a list of waivers")):
         if not isinstance(own.get(key) or kind(), kind):
-            expected = "a mapping of check ids" if kind is dict else "a list of waivers"
             raise ProfileError(f"{name}: {key}: {own[key]!r} was found, {expected} was expected")
     parent_name = own.get("extends")
     if parent_name is None:

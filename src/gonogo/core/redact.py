@@ -27,6 +27,6 @@ def redact(value: Any, key: str = "") -> Any:
         return [redact(item, key) for item in value]
     if not isinstance(value, str):
         return value
-    if value and _KEYS.search(key) and not value.startswith("$"):
+    if value and _KEYS.search(key) and value[0] not in "$<[":  # $HF_TOKEN, <pad>, [MASK]
         return HIDDEN
     return _ASSIGNED.sub(rf"\1\2{HIDDEN}", _VALUES.sub(HIDDEN, value))

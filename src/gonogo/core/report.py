@@ -168,6 +168,8 @@ def from_dict(plain: Mapping[str, Any], where: str) -> Report:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
         raise ProfileError(f"{where}: not a report that gonogo wrote: {path}: {first['msg']}") from None
+    except ProfileError as error:  # limits that no criterion accepts
+        raise ProfileError(f"{where}: not a report that gonogo wrote: {error}") from None
 
 
 def result_to_dict(result: Result) -> dict[str, Any]:
