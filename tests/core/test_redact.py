@@ -11,8 +11,21 @@ PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n{SECRET}\n-----END RSA PRIVAT
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "PASSWORD", "db_passwd", "api_key", "apiKey", "api-key", "hf_token", "token", "client_secret"]
-    + ["credentials", "aws_access_key", "private_key", "passphrase"],
+    [
+        "password",
+        "PASSWORD",
+        "db_passwd",
+        "api_key",
+        "apiKey",
+        "api-key",
+        "hf_token",
+        "token",
+        "client_secret",
+        "credentials",
+        "aws_access_key",
+        "private_key",
+        "passphrase",
+    ],
 )
 def test_a_text_under_a_secret_name_vanishes_at_any_depth(key):
     hidden = redact({"logger": [{"wandb": {key: SECRET, "project": "p"}}]})
@@ -25,8 +38,16 @@ def test_a_list_under_a_secret_name_vanishes_item_by_item():
 
 @pytest.mark.parametrize(
     "token",
-    ["hf_" + SECRET, "sk-" + SECRET, "sk-proj-" + SECRET, "ghp_" + SECRET, "github_pat_" + SECRET, "AKIA" + "Q" * 16]
-    + ["xoxb-" + SECRET, "AIza" + SECRET + SECRET],
+    [
+        "hf_" + SECRET,
+        "sk-" + SECRET,
+        "sk-proj-" + SECRET,
+        "ghp_" + SECRET,
+        "github_pat_" + SECRET,
+        "AKIA" + "Q" * 16,
+        "xoxb-" + SECRET,
+        "AIza" + SECRET + SECRET,
+    ],
 )
 @pytest.mark.parametrize("around", ["{}", "login failed: {} is not valid", "x={};", "'{}'", "run --key {} --lr 3"])
 def test_a_token_of_a_known_shape_vanishes_from_any_text(token, around):
@@ -59,8 +80,18 @@ def test_what_surrounds_a_private_key_stays():
 
 @pytest.mark.parametrize(
     "text",
-    ["password={}", "password: {}", "PASSWORD = '{}'", '"api_key": "{}"', "WANDB_API_KEY={}", "auth_token={}"]
-    + ["--api-key={}", "db-password={},", "AWS_SECRET_ACCESS_KEY={}", "access_token: Bearer {}"],
+    [
+        "password={}",
+        "password: {}",
+        "PASSWORD = '{}'",
+        '"api_key": "{}"',
+        "WANDB_API_KEY={}",
+        "auth_token={}",
+        "--api-key={}",
+        "db-password={},",
+        "AWS_SECRET_ACCESS_KEY={}",
+        "access_token: Bearer {}",
+    ],
 )
 def test_an_assigned_secret_vanishes_from_a_command_or_message(text):
     hidden = redact(text.format(SECRET))
