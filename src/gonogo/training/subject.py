@@ -138,7 +138,8 @@ def _split_name(name: str) -> str:
 def _as_split(name: str, given: Any) -> Split:
     if isinstance(given, Split):
         return given
-    if hasattr(given, "__iter__") and not hasattr(given, "__next__"):
+    # A class of loaders is a function that builds one.
+    if hasattr(given, "__iter__") and not hasattr(given, "__next__") and not isinstance(given, type):
         return Split(lambda: cast("Iterable[Batch]", given))
     if callable(given):
         return Split(cast("Callable[[], Iterable[Batch]]", given))
