@@ -79,13 +79,13 @@ def test_a_sampler_decides_which_indices_belong_to_a_split() -> None:
 def test_an_endless_sampler_is_not_waited_for() -> None:
     def endless() -> Any:
         while True:
-            yield from range(3)
+            yield from range(5)
 
     class Sampler:
         def __iter__(self) -> Any:
             return endless()
 
-    assert samples.indices_of(DataLoader(TensorDataset(torch.arange(6)), 2, sampler=Sampler())) == [0, 1, 2]  # type: ignore[arg-type]
+    assert samples.indices_of(DataLoader(TensorDataset(torch.arange(6)), 2, sampler=Sampler())) == [0, 1, 2, 3, 4]  # type: ignore[arg-type]
 
 
 class Stream(IterableDataset[Any]):

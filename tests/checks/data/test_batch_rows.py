@@ -32,16 +32,23 @@ def with_stream(rows: list[dict[str, Any]]) -> list[int]:
     return [at for at, row in enumerate(rows) if row["has"]]
 
 
+def longest(rows: list[dict[str, Any]]) -> int:
+    return 3 + rows[0]["n"] % 4  # changes from batch to batch, mostly below the batch size
+
+
 LEGITIMATE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
     "weights per class": lambda rows: {"weights": torch.ones(4)},
     "as many weights as a full batch": lambda rows: {"weights": torch.ones(B)},
     "as many weights as the last batch": lambda rows: {"weights": torch.ones(len(SAMPLES) % B)},
     "scalar": lambda rows: {"temperature": torch.tensor(0.5), "step": 3},
     "node list": lambda rows: {"nodes": torch.ones(sum(r["length"] for r in rows), 2)},
+    "masked patches, now more than samples, now fewer": lambda rows: {
+        "patches": torch.ones(sum(row["n"] % 2 for row in rows) * (1 + rows[0]["n"] // B % 3), 3)
+    },
     "edge list": lambda rows: {"edges": torch.ones(2, sum(r["length"] for r in rows), dtype=torch.long)},
-    "sequence first": lambda rows: {"tokens": torch.ones(max(r["length"] for r in rows), len(rows))},
-    "causal mask": lambda rows: {"mask": torch.ones(max(r["length"] for r in rows), max(r["length"] for r in rows))},
-    "broadcast mask": lambda rows: {"mask": torch.ones(1, max(r["length"] for r in rows))},
+    "sequence first": lambda rows: {"tokens": torch.ones(longest(rows), len(rows))},
+    "causal mask": lambda rows: {"mask": torch.ones(longest(rows), longest(rows))},
+    "broadcast mask": lambda rows: {"mask": torch.ones(1, longest(rows))},
     "masked positions": lambda rows: {"at": torch.arange(sum(r["n"] % 2 for r in rows) // 2)},
     "packed stream with index": lambda rows: {
         "audio": torch.ones(len(with_stream(rows)), 3),
@@ -56,8 +63,8 @@ LEGITIMATE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
         "tokens": torch.tensor([[9, 9, 10 + row["n"]] if row["has"] else [1, 2, 10 + row["n"]] for row in rows]),
     },
     "position codes": lambda rows: {
-        "tokens": torch.ones(len(rows), max(r["length"] for r in rows)),
-        "codes": torch.ones(max(r["length"] for r in rows), 6),
+        "tokens": torch.ones(len(rows), longest(rows)),
+        "codes": torch.ones(longest(rows), 6),
     },
     "texts and streams in a list": lambda rows: {
         "text": ["a"] * len(rows),
