@@ -33,7 +33,7 @@ def with_stream(rows: list[dict[str, Any]]) -> list[int]:
 
 
 def longest(rows: list[dict[str, Any]]) -> int:
-    return 3 + rows[0]["n"] % 4  # changes from batch to batch, mostly below the batch size
+    return 3 + rows[0]["n"] % 5  # changes from batch to batch, mostly below the batch size
 
 
 LEGITIMATE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
