@@ -6,7 +6,7 @@ from gonogo.core.criterion import Status, at_most
 from gonogo.core.judge import blocked_by, broken_row, judge, judge_outcome, notes, skipped
 from gonogo.core.measurement import Evidence, Measurement, Observation
 from gonogo.core.plan import Skip
-from gonogo.core.report import Decision, Failure, Outcome
+from gonogo.core.report import Decision, Failure, Outcome, result_from_dict, result_to_dict
 from gonogo.errors import ProfileError
 
 WAIVED = {"waivers": [{"check": "data.a", "reason": "known", "until": "2030-01-01"}]}
@@ -201,3 +201,4 @@ def test_a_broken_plug_in_holds_the_gate_in_words(make_report, judged):
     row = broken_row("acme/", "ImportError: gone")
     assert (row.id, row.reason) == ("acme/plug-in", "ImportError: gone")
     assert make_report(judged(0), row).verdict is Decision.HOLD
+    assert result_from_dict(result_to_dict(row)) == row

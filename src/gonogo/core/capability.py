@@ -13,7 +13,14 @@ class Capability(StrEnum):
     MODEL = "model"
     LOSS = "loss"
     OPTIMIZER = "optimizer"
+    STEP = "step"
+    EVALUATE = "evaluate"
+    SCHEDULE = "schedule"
+    SAVE = "save"
     PARAMETER_CLAIM = "parameter-claim"
+    CAUSAL_CLAIM = "causal-claim"
+    MODALITY_CLAIM = "modality-claim"
+    PADDING_CLAIM = "padding-claim"
 
     @property
     def advice(self) -> str:
@@ -29,5 +36,12 @@ _ADVICE = {
     Capability.MODEL: "give Subject(model=...): a function that builds the model",
     Capability.LOSS: "give Subject(loss=...): a function of (model, batch) that returns the loss",
     Capability.OPTIMIZER: "give Subject(optimizer=...): a function from model to optimizer",
+    Capability.STEP: "give Subject(step=...): your own (model, optimizer, batch) -> loss",
+    Capability.EVALUATE: "give Subject(evaluate=...): your own (model, loader) -> metrics",
+    Capability.SCHEDULE: "give Subject(schedule=...): a function from optimizer to scheduler",
+    Capability.SAVE: "give Subject(save=..., load=...): your own functions of (path, model, optimizer)",
+    Capability.CAUSAL_CLAIM: "give Claims(causal=True) if no output may depend on later positions",
+    Capability.MODALITY_CLAIM: "give Claims(modalities=...): the fields that the answer must depend on",
+    Capability.PADDING_CLAIM: "give Claims(pad_id=...): the token id of padding",
     Capability.PARAMETER_CLAIM: "give Claims(parameters=...): the count that you publish",
 }

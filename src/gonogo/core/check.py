@@ -78,6 +78,7 @@ class Check:
     doc: DocPage
     params: tuple[Param, ...] = ()
     after: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()  # prefixes of checks whose findings are consequences when this one fails
     since: str = ""
     faults: tuple[Fault, ...] = ()
 
@@ -107,6 +108,7 @@ def check(
     effort: Effort,
     criteria: Iterable[Criterion],
     after: Iterable[str] = (),
+    explains: Iterable[str] = (),
     since: str = "",
 ) -> Callable[[F], F]:
     """Declare a function (session, *, parameters) -> Observation to be a check; its file's path is its id."""
@@ -123,6 +125,7 @@ def check(
             doc=docpage.parse(function.__doc__, where),
             params=_params(function, where),
             after=tuple(after),
+            explains=tuple(explains),
             since=since,
         )
         function.check = data  # type: ignore[attr-defined]

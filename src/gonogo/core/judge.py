@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from gonogo.core.check import Effort
 from gonogo.core.criterion import Criterion, Status, Verdict, quantity
 from gonogo.core.measurement import Evidence, Measurement
 from gonogo.core.plan import Skip, Step, adjusted, selected
 from gonogo.core.profile import Profile
 from gonogo.core.report import Failure, Outcome, Report, Result
 from gonogo.errors import ProfileError, did_you_mean
+
+_BAD = (Status.WARN, Status.FAIL)
 
 
 def judge_outcome(step: Step, outcome: Outcome, profile: Profile) -> Result:
@@ -37,6 +39,27 @@ def skipped(step: Step, skip: Skip, reason: str, profile: Profile) -> Result:
     return _result(step, Status.SKIP, reason, skip, profile)
 
 
+def with_causes(results: tuple[Result, ...]) -> tuple[Result, ...]:
+    """The results, each finding with the failure that explains it: one root, and what follows from it."""
+    roots = [result for result in results if result.status is Status.FAIL and not result.waived and result.explains]
+    return tuple(replace(result, cause=_root(result, roots)) for result in results)
+
+
+def _root(result: Result, roots: list[Result]) -> str:
+    if result.status in (Status.PASS, Status.SKIP):
+        return ""
+    causes = [root for root in roots if root.id != result.id and _explains(root, result)]
+    # The root of the roots: one that no other cause explains.
+    first = [root for root in causes if not any(_explains(other, root) for other in causes if other is not root)]
+    return (first or causes)[0].id if causes else ""
+
+
+def _explains(root: Result, result: Result) -> bool:
+    return any(result.id.startswith(prefix) for prefix in root.explains) and not any(
+        root.id.startswith(prefix) for prefix in result.explains
+    )
+
+
 def blocked_by(step: Step, done: Mapping[str, Result]) -> str:
     """Why a step must wait for another to be mended; empty if nothing is in its way."""
     for before in step.check.after:
@@ -54,12 +77,11 @@ def judge(report: Report, profile: Profile) -> Report:
         ProfileError: The profile requires a check that the report does not know.
     """
     ids = [result.id for result in report.results]
-    for check_id in profile.required:
-        if check_id not in ids:
-            raise ProfileError(
-                f"{profile.name}: required: the report has no check {check_id!r}; measure again with this profile."
-                f"{did_you_mean(check_id, ids)}"
-            )
+    for check_id in sorted(set(profile.required) - set(ids)):
+        raise ProfileError(
+            f"{profile.name}: required: the report has no check {check_id!r}; measure again with this profile."
+            f"{did_you_mean(check_id, ids)}"
+        )
     results = tuple(_again(result, profile) for result in report.results)
     return replace(report, results=results, profile=profile.model_dump(mode="json"), notes=notes(results, profile))
 
@@ -89,12 +111,8 @@ def _again(result: Result, profile: Profile) -> Result:
         return base
     verdicts = _verdicts(criteria, result.observation.measurements)
     status, reason = _worst(verdicts, result.observation.measurements)
-    title = _title(result.titles, status) if result.titles else result.title
+    title = result.titles[status in _BAD] if result.titles else result.title
     return replace(base, title=title, verdicts=verdicts, status=status, reason=reason, skip=None)
-
-
-def _title(titles: tuple[str, ...], status: Status) -> str:
-    return titles[status in (Status.WARN, Status.FAIL)]
 
 
 def _verdicts(criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]) -> tuple[Verdict, ...]:
@@ -118,7 +136,7 @@ def _result(step: Step, status: Status, reason: str, skip: Skip | None, profile:
     titles = (step.check.doc.title_pass, step.check.doc.title_fail)
     return Result(
         id=step.check.id,
-        title=_title(titles, status),
+        title=titles[status in _BAD],
         titles=titles,
         status=status,
         reason=reason,
@@ -137,8 +155,7 @@ def _result(step: Step, status: Status, reason: str, skip: Skip | None, profile:
 
 
 def _waiver(check_id: str, profile: Profile) -> str:
-    reasons: list[Any] = [f"{w.reason} (until {w.until})" for w in profile.waivers if w.check == check_id]
-    return "; ".join(reasons)
+    return "; ".join(f"{w.reason} (until {w.until})" for w in profile.waivers if w.check == check_id)
 
 
 def broken_row(identifier: str, error: str) -> Result:
@@ -150,7 +167,7 @@ def broken_row(identifier: str, error: str) -> Result:
         reason=error,
         evidence=Evidence.DECLARED,
         seconds=0.0,
-        effort=0,  # type: ignore[arg-type]
+        effort=Effort.READ,
         failure=Failure(error),
         fix="Mend or uninstall the plug-in, or leave its prefix out of the profile's `select`.",
     )

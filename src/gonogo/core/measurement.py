@@ -39,9 +39,8 @@ class Measurement:
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high", "n"):
-            given: Any = getattr(self, name)
-            if hasattr(given, "item"):  # a scalar of NumPy or torch, which JSON does not know
-                object.__setattr__(self, name, given.item())
+            if item := getattr(getattr(self, name), "item", None):  # a scalar of NumPy or torch: JSON knows neither
+                object.__setattr__(self, name, item())
         numbers = (self.value, self.low, self.high)
         bad = [number for number in numbers if number is not None and not math.isfinite(number)]
         if bad:

@@ -67,6 +67,8 @@ class Result:
     fix: str = ""
     why: str = ""
     waived: str = ""
+    explains: tuple[str, ...] = ()
+    cause: str = ""  # the id of the failure whose consequence this finding is
     memory: int = 0
     titles: tuple[str, ...] = ()  # of a pass and of a failure: for judging again
 
@@ -118,12 +120,16 @@ class Report:
     def reasons(self) -> tuple[Result, ...]:
         """What closes the gate, root causes first: failures before unknowns, then by category and order of running.
 
-        What a listed failure blocks is its consequence, not another reason.
+        What a listed failure blocks or explains is its consequence, not another reason.
         """
         closing = [result for result in self.results if result.closes_gate]
         if any(result.status >= Status.FAIL for result in closing):
-            closing = [result for result in closing if result.skip is not Skip.BLOCKED]
+            closing = [result for result in closing if result.skip is not Skip.BLOCKED and not result.cause]
         return tuple(sorted(closing, key=lambda result: (result.status is not Status.FAIL, _place(result))))
+
+    def consequences(self, of: Result) -> tuple[Result, ...]:
+        """The findings that a failure explains."""
+        return tuple(result for result in self.results if result.cause == of.id)
 
     @property
     def coverage(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from gonogo import __version__
 from gonogo.core import judge
-from gonogo.core.catalogue import Catalogue, from_json, load_index
+from gonogo.core.catalogue import Catalogue, from_json, load_index, plugin_names
 from gonogo.core.check import Check
 from gonogo.core.plan import Plan, Skip, Step, make_plan
 from gonogo.core.profile import Profile
@@ -124,7 +124,8 @@ class Workers:
 
 def prepare(request: Request, workers: Workers) -> Plan:
     """The plan for the request; loads the subject."""
-    make_plan(load_index(), request.profile, ())  # a wrong profile is refused before anything is loaded
+    if not plugin_names():  # else only the worker knows all checks
+        make_plan(load_index(), request.profile, ())  # a wrong profile is refused before anything is loaded
     workers.start()
     catalogue: Catalogue = load_index() + from_json(workers.hello["plugins"])
     return make_plan(catalogue, request.profile, workers.hello["provides"])
@@ -144,11 +145,10 @@ def execute(request: Request, folder: Path, listen: Listener = lambda step, resu
         data = {} if interrupted else workers.data_fingerprint()
     finally:
         workers.close()
-    rows = tuple(judge.broken_row(row.id, row.error) for row in plan.broken)
     return Report(
         subject=workers.hello["name"],
         profile=request.profile.model_dump(mode="json"),
-        results=(*results, *rows),
+        results=(*results, *(judge.broken_row(row.id, row.error) for row in plan.broken)),
         environment={**provenance.of_machine(), **workers.hello["training"]},
         provenance={
             "command": provenance.command(),
