@@ -82,7 +82,7 @@ def judge(report: Report, profile: Profile) -> Report:
             f"{profile.name}: required: the report has no check {check_id!r}; measure again with this profile."
             f"{did_you_mean(check_id, ids)}"
         )
-    results = tuple(_again(result, profile) for result in report.results)
+    results = with_causes(tuple(_again(result, profile) for result in report.results))
     return replace(report, results=results, profile=profile.model_dump(mode="json"), notes=notes(results, profile))
 
 
@@ -151,6 +151,7 @@ def _result(step: Step, status: Status, reason: str, skip: Skip | None, profile:
         fix=step.check.doc.fix,
         why=step.check.doc.why,
         waived=_waiver(step.check.id, profile),
+        explains=step.check.explains,
     )
 
 

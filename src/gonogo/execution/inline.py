@@ -30,7 +30,7 @@ def run(subject: Subject, profile: Profile | str = "standard", *, device: str = 
     return Report(
         subject=subject.name,
         profile=chosen.model_dump(mode="json"),
-        results=results,
+        results=judge.with_causes(results),
         environment={**provenance.of_machine(), **provenance.of_training(subject, place)},
         provenance=provenance.of_settings({}, chosen.model_dump(mode="json")),
         proxy=subject.proxy,

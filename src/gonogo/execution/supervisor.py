@@ -148,7 +148,7 @@ def execute(request: Request, folder: Path, listen: Listener = lambda step, resu
     return Report(
         subject=workers.hello["name"],
         profile=request.profile.model_dump(mode="json"),
-        results=(*results, *(judge.broken_row(row.id, row.error) for row in plan.broken)),
+        results=judge.with_causes((*results, *(judge.broken_row(row.id, row.error) for row in plan.broken))),
         environment={**provenance.of_machine(), **workers.hello["training"]},
         provenance={
             "command": provenance.command(),

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gonogo.instruments.memo import instrument
-from gonogo.training.session import Session
+from gonogo.training.session import Session, all_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,12 @@ def training_steps(session: Session, *, steps: int = 3) -> Steps:
         for name, parameter in trainable.items():
             norms[name].append(gradient_norm(parameter))
 
-    handle = optimizer.register_step_pre_hook(look)
+    handles = [one.register_step_pre_hook(look) for one in all_of(optimizer)]
     try:
         losses = [session.step(batch) for batch in cycled(session, steps)]
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     traces = (Trace(n, tuple(norms[n]), weights[n], tuple(p.shape)) for n, p in trainable.items())
     return Steps(tuple(losses), tuple(traces))
 

@@ -17,6 +17,13 @@ class Claims:
         couples_batch: The output of a sample may depend on the others in its batch (contrastive heads, set models).
         stochastic: The model draws random numbers in evaluation on purpose (sampling decoders).
         resume: "exact" if a resumed run must continue bit for bit.
+        causal: The output at a position depends on no later position.
+        modalities: Fields of a batch that the answer must depend on.
+        pad_id, eos_id, bos_id: Token ids of padding, end and begin of a sequence.
+        accumulation: Calls of the step function for one update of the weights.
+        final_lr, total_steps: Learning rate after the last of so many optimizer steps.
+        max_norm: The norm to which gradients are clipped.
+        precision: "bf16" or "fp16" if matrix products are meant to run in it.
     """
 
     classes: int | None = None
@@ -28,3 +35,13 @@ class Claims:
     couples_batch: bool = False
     stochastic: bool = False
     resume: str | None = None
+    causal: bool | None = None
+    modalities: tuple[str, ...] = ()
+    pad_id: int | None = None
+    eos_id: int | None = None
+    bos_id: int | None = None
+    accumulation: int = 1
+    final_lr: float | None = None
+    total_steps: int | None = None
+    max_norm: float | None = None
+    precision: str | None = None

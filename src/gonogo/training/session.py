@@ -4,7 +4,7 @@ import copy
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,18 @@ class Session:
         """A new optimizer of that model."""
         self._declared("optimizer")
         optimizer = self.subject._given("optimizer")(model)
-        if not isinstance(optimizer, Optimizer):
-            raise SubjectError(
-                f"optimizer(model) returned {type(optimizer).__name__}; expected a torch.optim.Optimizer"
-            )
+        for one in all_of(optimizer):
+            if not isinstance(one, Optimizer):
+                raise SubjectError(f"optimizer(model) returned {type(one).__name__}; expected a torch.optim.Optimizer")
         return optimizer
+
+    def parts(self, model: nn.Module | None = None, optimizer: Optimizer | None = None) -> Mapping[str, Any]:
+        """What else belongs to a model: "scheduler", "scaler", "ema", "best", as far as the subject has them."""
+        model, optimizer = model or self.model, optimizer or self.optimizer
+        given = dict(self.subject.parts(model)) if self.subject.parts else {}
+        if "scheduler" not in given and self.subject.schedule is not None:
+            given["scheduler"] = self.subject.schedule(optimizer)
+        return {name: part for name, part in given.items() if part is not None}
 
     def split(self, name: str) -> Split:
         """The description of one split."""
@@ -169,7 +176,8 @@ class Session:
         if self._has_own_checkpoint:
             self.subject._given("save")(path, model, optimizer)
         else:
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
+            states = [one.state_dict() for one in all_of(optimizer)]
+            torch.save({"model": model.state_dict(), "optimizers": states}, path)
         return path
 
     def load(self, path: Path) -> tuple[nn.Module, Optimizer]:
@@ -181,7 +189,8 @@ class Session:
         else:
             state = torch.load(path, weights_only=True, map_location=self.device)
             model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+            for one, its in zip(all_of(optimizer), state["optimizers"], strict=True):
+                one.load_state_dict(its)
         return model, optimizer
 
     @property
@@ -225,6 +234,11 @@ class Session:
         need = _NEEDS.get(name)
         if need is not None and need not in self.needs:
             raise CheckError(f"the check uses {name!r} without declaring it; add Capability.{need.name} to its needs")
+
+
+def all_of(optimizer: Any) -> tuple[Optimizer, ...]:
+    """The optimizers in what `optimizer(model)` returned: usually one; adversarial runs have several."""
+    return tuple(optimizer) if isinstance(optimizer, tuple | list) else (optimizer,)
 
 
 @contextmanager

@@ -52,6 +52,8 @@ class Subject:
         config: The configuration: a mapping, or the path of a YAML file.
         requirements: Pinned requirements of the run: lines such as "torch==2.13.0", or the path of such a file.
         claims: What is said to be true.
+        parts: (model) -> what else was built together with that model: "scheduler", "scaler", "ema", "best", ...
+        with_config: (configuration) -> the subject of another configuration.
         proxy: What this is a stand-in for, if it is one: reports then call every result a proxy.
     """
 
@@ -69,6 +71,8 @@ class Subject:
     config: Mapping[str, Any] | str | Path | None = None
     requirements: Sequence[str] | str | Path = ()
     claims: Claims = field(default_factory=Claims)
+    parts: Callable[[nn.Module], Mapping[str, Any]] | None = None
+    with_config: Callable[[Mapping[str, Any]], "Subject"] | None = None
     proxy: str = ""
 
     def __post_init__(self) -> None:
@@ -88,7 +92,14 @@ class Subject:
             Capability.MODEL: self.model,
             Capability.LOSS: self.loss,
             Capability.OPTIMIZER: self.optimizer,
+            Capability.STEP: self.step,
+            Capability.EVALUATE: self.evaluate,
+            Capability.SCHEDULE: self.schedule,
+            Capability.SAVE: self.save and self.load,
             Capability.PARAMETER_CLAIM: self.claims.parameters,
+            Capability.CAUSAL_CLAIM: self.claims.causal,
+            Capability.MODALITY_CLAIM: self.claims.modalities,
+            Capability.PADDING_CLAIM: self.claims.pad_id is not None,
         }
         return frozenset(capability for capability, value in present.items() if value)
 

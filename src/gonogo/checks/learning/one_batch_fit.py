@@ -12,7 +12,7 @@ from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.training import batch as nested
-from gonogo.training.session import Session
+from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 
 LEARNED = 0.5  # below this ratio nothing more needs to be tried
@@ -74,7 +74,7 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
 def _fit(session: Session, batch: Any, steps: int, factor: float) -> list[float]:
     model = session.build_model()
     optimizer = session.build_optimizer(model)
-    for group in optimizer.param_groups:
+    for group in (group for one in all_of(optimizer) for group in one.param_groups):
         group["lr"] = group["lr"] * factor
     # Half of what is left, so that another learning rate can be tried.
     end = session.seconds_left / 2

@@ -9,7 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.training.session import Session
+from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 
 _OURS = "ours: identity of tensors is a fact, not a statistic"
@@ -46,7 +46,7 @@ def late_parameters(session: Session) -> Observation:
     [batch] = session.batches("train", limit=1)
     loss = session.loss(batch)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    held = {id(p): tuple(p.shape) for group in optimizer.param_groups for p in group["params"]}
+    held = {id(p): tuple(p.shape) for one in all_of(optimizer) for group in one.param_groups for p in group["params"]}
     trainable = {id(p) for n, p in model.named_parameters() if p.requires_grad and not _claimed_frozen(session, n)}
     found = {
         "born_in_forward": [names[i] for i in names if i not in before and i not in held],
