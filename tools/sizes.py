@@ -11,9 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
 CHECK, MODULE, RECIPE, BODY = 150, 300, 400, 30  # lines
-# All of core together. The promise is that a newcomer reads it in one sitting; a third of it is profiles and
+# All of core together. The promise is that a newcomer reads it in one sitting; a third of it is profiles, plans and
 # their error messages, which no shorter text would make easier to read. Lower it when something moves out.
-CORE = 1500
+CORE = 1600
 
 
 def ceiling(path: Path) -> int:

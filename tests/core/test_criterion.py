@@ -75,6 +75,12 @@ def test_an_interval_across_a_limit_is_inconclusive_and_says_how_many_were_seen(
     assert "n = 32" in verdict.reason
 
 
+def test_an_interval_across_the_warn_limit_alone_is_inconclusive_too():
+    verdict = at_most("m", warn=1, fail=9, source="").judge(Measurement(1.5, low=0.5, high=2))
+    assert verdict.status is Status.WARN
+    assert "inconclusive against at most 1" in verdict.reason
+
+
 def test_between_the_limits_is_a_warning_that_names_the_stricter_one():
     verdict = at_most("m", warn=1, fail=2, source="").judge(Measurement(1.5))
     assert (verdict.status, verdict.reason) == (Status.WARN, "m is 1.5; expected at most 1")
@@ -120,6 +126,11 @@ def test_other_limits_keep_the_direction(old, new):
     least = at_least("m", warn=old, source="").with_limits(warn=new)
     assert most.tolerate == Interval(hi=new)
     assert least.accept == Interval(lo=new)
+
+
+def test_a_criterion_that_only_warns_keeps_its_direction_when_it_gets_a_fail_limit():
+    assert at_most("m", warn=5, source="").with_limits(fail=9).tolerate == Interval(hi=9)
+    assert at_least("m", warn=5, source="").with_limits(fail=1).tolerate == Interval(lo=1)
 
 
 def test_moving_the_outer_limit_inwards_moves_the_inner_one_along():
