@@ -205,3 +205,11 @@ def test_the_command_line_changes_only_what_it_names():
     changed = Selection(only=("model",), skip=("model.b",), budget="1 min", time_limit="5 s").apply(profile)
     assert (changed.select, changed.ignore, changed.budget, changed.seed) == (("model",), ("data.a", "model.b"), 60, 4)
     assert {changed.time_limit.of(effort) for effort in Effort} == {5}
+
+
+def test_an_extending_profile_changes_single_settings_of_a_check(tmp_path):
+    (tmp_path / "base.yaml").write_text("checks: {model.x: {params: {a: 1, b: 2}, limits: {m: {warn: 1}}}}")
+    (tmp_path / "child.yaml").write_text("extends: base.yaml\nchecks: {model.x: {params: {b: 3}}}")
+    settings = load_profile(str(tmp_path / "child.yaml")).checks["model.x"]
+    assert settings.params == {"a": 1, "b": 3}
+    assert settings.limits == {"m": {"warn": 1}}

@@ -120,9 +120,16 @@ def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, 
     if not isinstance(parent_name, str):
         raise ProfileError(f"{name}: extends: {parent_name!r} was found, a profile name or path was expected")
     parent = _merged(parent_name, (*seen, name), folder)
-    checks = {**(parent.get("checks") or {}), **(own.get("checks") or {})}
+    checks = _overlaid(parent.get("checks") or {}, own.get("checks") or {})
     waivers = [*(parent.get("waivers") or []), *(own.get("waivers") or [])]
     return {**parent, **own, "checks": checks, "waivers": waivers}
+
+
+def _overlaid(below: Any, above: Any) -> Any:
+    """Settings of checks in `above` change single parameters and limits of those in `below`, not all of them."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: _overlaid(below[key], value) if key in below else value for key, value in above.items()}}
 
 
 def _read(name: str, base: Path) -> tuple[dict[str, Any], Path]:

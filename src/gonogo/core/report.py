@@ -123,8 +123,9 @@ class Report:
         What a listed failure blocks or explains is its consequence, not another reason.
         """
         closing = [result for result in self.results if result.closes_gate]
-        if any(result.status >= Status.FAIL for result in closing):
-            closing = [result for result in closing if result.skip is not Skip.BLOCKED and not result.cause]
+        roots = [result for result in closing if result.skip is not Skip.BLOCKED and not result.cause]
+        if any(result.status >= Status.FAIL for result in roots):
+            closing = roots
         return tuple(sorted(closing, key=lambda result: (result.status is not Status.FAIL, _place(result))))
 
     def consequences(self, of: Result) -> tuple[Result, ...]:

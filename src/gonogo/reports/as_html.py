@@ -47,6 +47,7 @@ class Item:
     anchor: str
     result: Result
     card: str = ""
+    follows: str = ""
 
 
 def render(report: Report) -> str:
@@ -61,8 +62,8 @@ def render(report: Report) -> str:
 
 def _page(report: Report, evidence: str) -> str:
     ids = count(1)
-    reasons = [Item(f"reason-{index}", result) for index, result in enumerate(report.reasons, start=1)]
-    warnings = [Item(f"warning-{index}", result) for index, result in enumerate(rows.warnings(report), start=1)]
+    reasons = _cards("reason", report, report.reasons)
+    warnings = _cards("warning", report, rows.warnings(report))
     return _template().render(
         report=report,
         look=wording.VERDICTS[report.verdict],
@@ -76,6 +77,11 @@ def _page(report: Report, evidence: str) -> str:
         shows=lambda finding: evidence == _EVERYTHING or (finding and evidence == _FINDINGS),
         complete=evidence == _EVERYTHING,
     )
+
+
+def _cards(kind: str, report: Report, results: tuple[Result, ...]) -> list[Item]:
+    numbered = enumerate(results, start=1)
+    return [Item(f"{kind}-{index}", result, follows=rows.follows(report, result)) for index, result in numbered]
 
 
 @cache

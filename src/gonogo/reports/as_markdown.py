@@ -8,7 +8,7 @@ from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
-from gonogo.reports.rows import Row, by_category, judged, not_run, rows, waived, warnings
+from gonogo.reports.rows import Row, by_category, follows, judged, not_run, rows, waived, warnings
 
 _SHOWN = 10  # rows of an evidence table: a pull request is read on a phone
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
@@ -30,7 +30,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.reasons:
         yield from ("", "## Why")
     for result in report.reasons:
-        yield from _reason(result)
+        yield from _reason(report, result)
     yield from _list("Warnings", (_warning(result) for result in warnings(report)))
     yield from _list("Waived", (f"- {_name(result)}: {escape(result.waived)}" for result in waived(report)))
     unknown = not_run(report)
@@ -57,7 +57,7 @@ def _name(result: Result) -> str:
     return f"{look.shape} **{look.word}** {escape(result.id)}"
 
 
-def _reason(result: Result) -> Iterator[str]:
+def _reason(report: Report, result: Result) -> Iterator[str]:
     yield from ("", f"### {_name(result)}: {escape(wording.title(result))}", "", escape(result.reason))
     if judged(result):
         yield from ("", *_grid(("measured", "value", "limit", "source"), (_row(row) for row in judged(result))))
@@ -65,6 +65,8 @@ def _reason(result: Result) -> Iterator[str]:
         yield from _evidence(table)
     if fix := wording.fix(result):
         yield from ("", f"**Fix:** {escape(fix)}")
+    if also := follows(report, result):
+        yield from ("", f"**Also, because of it:** {escape(also)}")
     if result.why:
         yield from ("", f"**Why it matters:** {escape(result.why)}")
 

@@ -10,7 +10,7 @@ from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
-from gonogo.reports.rows import by_category, judged, not_run, waived, warnings
+from gonogo.reports.rows import by_category, follows, judged, not_run, waived, warnings
 
 Span = tuple[str, str]  # text, style of rich
 Line = tuple[Span, ...]
@@ -35,8 +35,8 @@ def print_report(console: Console, report: Report, *, verbose: bool = False) -> 
 
 def _lines(report: Report, verbose: bool) -> Iterator[Line]:
     yield from _banner(report)
-    yield from _section("Why", [line for result in report.reasons for line in _reason(result, verbose)])
-    yield from _section("Warnings", [line for result in warnings(report) for line in _finding(result)])
+    yield from _section("Why", [line for result in report.reasons for line in _reason(report, result, verbose)])
+    yield from _section("Warnings", [line for result in warnings(report) for line in _finding(report, result)])
     yield from _section("Waived", [line for result in waived(report) for line in _waiver(result)])
     yield from _section("Did not run", list(_unknown(report, verbose)))
     yield from _section("Checks", list(_categories(report, verbose)))
@@ -66,7 +66,7 @@ def _head(result: Result) -> Line:
     return ((f"  {look.shape} {look.word:<6} ", look.style), (result.id, "bold"), (f"  {wording.title(result)}", ""))
 
 
-def _finding(result: Result) -> Iterator[Line]:
+def _finding(report: Report, result: Result) -> Iterator[Line]:
     yield _head(result)
     rows = [row for row in judged(result) if row.status is result.status]
     for row in rows:
@@ -74,10 +74,11 @@ def _finding(result: Result) -> Iterator[Line]:
     if not rows:
         yield ((f"      {' '.join(result.reason.split())}", ""),)
     yield from _wrapped("fix: ", wording.fix(result))
+    yield from _wrapped("also, because of it: ", follows(report, result))
 
 
-def _reason(result: Result, verbose: bool) -> Iterator[Line]:
-    yield from _finding(result)
+def _reason(report: Report, result: Result, verbose: bool) -> Iterator[Line]:
+    yield from _finding(report, result)
     if not verbose:
         return
     yield from _wrapped("why: ", result.why)

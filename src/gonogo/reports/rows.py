@@ -77,7 +77,13 @@ def judged(result: Result) -> tuple[Row, ...]:
 
 def warnings(report: Report) -> tuple[Result, ...]:
     """The results to look at although they do not close the gate."""
-    return tuple(result for result in report.results if result.status is Status.WARN and not result.waived)
+    found = (result for result in report.results if result.status is Status.WARN and not result.waived)
+    return tuple(result for result in found if not result.cause)
+
+
+def follows(report: Report, result: Result) -> str:
+    """'model.a, model.b': the findings that are consequences of this one; empty if there are none."""
+    return ", ".join(other.id for other in report.consequences(result))
 
 
 def waived(report: Report) -> tuple[Result, ...]:

@@ -84,7 +84,7 @@ def size(batch: Batch) -> int | None:
 
 
 def leading_sizes(batch: Batch) -> list[tuple[str, int]]:
-    """(path, leading size) of every tensor with a dimension and of every list of texts."""
+    """(path, leading size) of every tensor and array with a dimension."""
     return [(path, int(leaf.shape[0])) for path, leaf in walk(batch) if hasattr(leaf, "shape") and len(leaf.shape)]
 
 
