@@ -134,13 +134,14 @@ def test_a_new_recipe_runs(gonogo):
 
 
 def test_a_killed_run_can_be_resumed(gonogo, tmp_path, required_little):
-    command = [sys.executable, "-m", "gonogo", "run", f"{HOSTILE}:slow", "--profile", str(required_little), "--out", "out"]
+    run = ["run", f"{HOSTILE}:slow", "--profile", str(required_little), "--out", "out"]
+    command = [sys.executable, "-m", "gonogo", *run]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     journal = tmp_path / "out" / "journal.jsonl"
     while process.poll() is None and not (journal.is_file() and journal.read_text().count("\n") > 1):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = gonogo(*command[3:], "--resume")
+    done = gonogo(*run, "--resume")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "GO"

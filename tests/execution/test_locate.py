@@ -21,7 +21,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("text", ["my_project.py:build", "my_project:build", "my_project:Holder.build", "my_project.py"])
+FORMS = ["my_project.py:build", "my_project:build", "my_project:Holder.build", "my_project.py"]
+
+
+@pytest.mark.parametrize("text", FORMS)
 def test_files_and_modules_are_found(project, text):
     assert locate(text, {}).name == "toy classifier"
 
@@ -54,7 +57,7 @@ def test_what_is_not_there_is_said_with_the_nearest_name(project, text, words):
 
 
 def test_an_unknown_override_names_what_there_is(project):
-    with pytest.raises(SubjectError, match="It takes: name. Did you mean 'name'"):
+    with pytest.raises(SubjectError, match=r"It takes: name\. Did you mean 'name'"):
         locate("my_project:build", {"nmae": 1})
 
 

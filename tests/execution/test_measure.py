@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from gonogo.core.catalogue import discover
@@ -31,10 +32,9 @@ def test_a_check_that_changes_the_session_is_an_error(monkeypatch):
 
 
 def test_sys_exit_of_user_code_is_a_failure_in_words():
-    try:
+    with pytest.raises(SystemExit) as caught:
         sys.exit(3)
-    except SystemExit as error:
-        assert "sys.exit(3)" in describe(error).message
+    assert "sys.exit(3)" in describe(caught.value).message
 
 
 def test_results_of_a_stand_in_are_labelled_proxy():
