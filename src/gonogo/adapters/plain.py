@@ -43,12 +43,12 @@ def from_parts(first: Mapping[str, Any], build: Callable[[], Any], text: str) ->
     return Subject(
         name=str(first.get("name", text)),
         model=program.model,
-        loss=first["loss"],
+        loss=program.own("loss", first),
         optimizer=lambda model: program.part(model, "optimizer"),
         splits={name: Split(loader) for name, loader in loaders.items()},
-        predict=first.get("predict"),
-        step=first.get("step"),
-        evaluate=first.get("evaluate"),
+        predict=program.own("predict", first),
+        step=program.own("step", first),
+        evaluate=program.own("evaluate", first),
         schedule=program.scheduler if "scheduler" in has else None,
         save=program.save if {"save", "load"} <= has else None,
         load=program.load if {"save", "load"} <= has else None,
@@ -105,6 +105,19 @@ class _Program:
 
     def extras(self, model: nn.Module) -> Mapping[str, Any]:
         return self.of(model)
+
+    def own(self, name: str, first: Mapping[str, Any]) -> Callable[..., Any] | None:
+        """That function of the build to which a model belongs: it may close over a scheduler, averages or counters."""
+        if first.get(name) is None:
+            return None
+
+        def call(model: nn.Module, *rest: Any) -> Any:
+            # The parts of a copied model are those of its original: no build made them for the copy.
+            marked = (vars(module).get(_MARK) for module in model.modules())
+            parts = next((parts for parts in marked if parts is not None), first)
+            return parts[name](model, *rest)
+
+        return call
 
     def loader(self, name: str) -> Callable[[], Any]:
         return lambda: self._build()[name]
