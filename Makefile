@@ -44,6 +44,7 @@ docs: install
 
 bench: install
 	$(BIN)/python benchmarks/bench_overhead.py
+	$(BIN)/python benchmarks/bench_checks.py
 
 clean:
 	rm -rf .venv .gonogo build src/*.egg-info

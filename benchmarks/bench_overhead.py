@@ -68,9 +68,8 @@ def main() -> None:
     ran = [result for result in report["results"] if result["seconds"]]
     inside = statistics.median(sum(result["seconds"] for result in report["results"]) for _, report in runs)
     between = statistics.median(report["seconds"] for _, report in runs) - inside
-    print(
-        f"whole run                    {wall:.2f} s (median of {REPEATS}), {len(ran)} checks, verdict {report['verdict']}"
-    )
+    shown = f"median of {REPEATS}, {len(ran)} checks, verdict {report['verdict']}"
+    print(f"whole run                    {wall:.2f} s ({shown})")
     print(f"plain training steps         {plain:.2f} s for the same {count} forward-backward passes")
     print(f"ratio                        {wall / plain:.2f}")
     print(f"inside checks                {inside:.2f} s")

@@ -1,5 +1,6 @@
 """A model that cannot memorise one batch cannot learn a data set."""
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 
 LEARNED = 0.5  # below this ratio nothing more needs to be tried
+MEMORISED = 0.1  # below this one no further step is needed
+PATIENCE = 10.0  # seconds after which LEARNED is enough
 TAIL = 10  # last steps that are averaged: dropout and sampling make single losses jump
 
 
@@ -33,8 +36,9 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
     """One batch can be fitted | One batch cannot be fitted
 
     What: takes one training batch and applies optimizer steps to it alone, with the run's own step and learning rate.
-        `loss_ratio` is the mean of the last losses divided by the first; `best_loss_ratio` is the best of three tries,
-        where the learning rate is raised tenfold and hundredfold if the first does not do.
+        `loss_ratio` is the mean of the last losses divided by the first; it stops early once the batch is learned.
+        `best_loss_ratio` is the best of three tries, where the learning rate is raised tenfold and hundredfold if the
+        first does not do.
     Why: with one batch there is nothing to generalise. A loss that stays up at every learning rate means that the
         gradient does not reach the weights, or that inputs and targets have nothing to do with each other.
     Fix: look at model.unused-parameters and model.late-parameters first, then whether a sample's target is the same at
@@ -52,7 +56,7 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
     first = tries[1.0]
     if first[0] == 0:
         raise NotApplicable("the loss of the first batch is exactly 0, so it cannot fall")
-    cut = len(first) < steps
+    cut = len(first) < steps and _ratio(first) >= LEARNED
     best = min(_ratio(losses) for losses in tries.values())
     rows = [(step, loss) for step, loss in enumerate(first)]
     return Observation(
@@ -77,13 +81,18 @@ def _fit(session: Session, batch: Any, steps: int, factor: float) -> list[float]
     for group in (group for one in all_of(optimizer) for group in one.param_groups):
         group["lr"] = group["lr"] * factor
     # Half of what is left, so that another learning rate can be tried.
-    end = session.seconds_left / 2
+    started, end = session.seconds_left, session.seconds_left / 2
     losses: list[float] = []
     while len(losses) < steps and (len(losses) < 2 or session.seconds_left > end):
         losses.append(session.step(nested.clone(batch), model, optimizer))
-        if not torch.isfinite(torch.tensor(losses[-1])):
+        if not math.isfinite(losses[-1]) or _enough(losses, started - session.seconds_left):
             break
     return losses
+
+
+def _enough(losses: list[float], seconds: float) -> bool:
+    """Has it learned so much that more steps would only take time?"""
+    return len(losses) > 2 * TAIL and _ratio(losses) < (MEMORISED if seconds < PATIENCE else LEARNED)
 
 
 def _ratio(losses: list[float]) -> float:
