@@ -41,7 +41,7 @@ class TimeLimit(_Strict):
 
     read: float = 60
     step: float = 60
-    fit: float = 180
+    fit: float = 120
 
     def of(self, effort: Effort) -> float:
         """The limit of a check of this effort, seconds."""
@@ -58,7 +58,7 @@ class Profile(_Strict):
     required: tuple[str, ...] = ()
     budget: float | None = None  # seconds for the whole run
     time_limit: TimeLimit = TimeLimit()
-    memory_limit: float | None = None  # bytes per worker; None: nine tenths of what is free at the start
+    memory_limit: float | None = None  # bytes per worker; None: eight tenths of what is free at the start
     seed: int = 0
     checks: dict[str, CheckSettings] = {}
     waivers: tuple[Waiver, ...] = ()

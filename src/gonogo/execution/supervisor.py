@@ -61,7 +61,7 @@ class Workers:
     def __init__(self, request: Request) -> None:
         self._request = request
         limit = request.profile.memory_limit
-        self._memory = limit if limit is not None else 0.9 * psutil.virtual_memory().available
+        self._memory = limit if limit is not None else 0.8 * psutil.virtual_memory().available
         self._live: WorkerProcess | None = None
         self.hello: dict[str, Any] = {}
 

@@ -3,11 +3,13 @@
 It never judges, and it may die at any moment: the supervisor keeps what it has said so far.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import platform
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -96,6 +98,9 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if platform.system() == "Linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        # Should memory run out all the same, the kernel must take this process and not the supervisor.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
 
 
 if __name__ == "__main__":
