@@ -6,10 +6,16 @@ Each toy is its own subject, not a stand-in for another run, so none of them has
 from collections.abc import Callable
 
 from gonogo.testing.toys.adapter import adapter
+from gonogo.testing.toys.adversarial import adversarial
 from gonogo.testing.toys.causal_lm import causal_lm
 from gonogo.testing.toys.classifier import classifier
+from gonogo.testing.toys.configured import configured
 from gonogo.testing.toys.graph import graph
+from gonogo.testing.toys.left_padded import left_padded
 from gonogo.testing.toys.multimodal import multimodal
+from gonogo.testing.toys.packed import packed
+from gonogo.testing.toys.padded_lm import padded_lm
+from gonogo.testing.toys.recipe import recipe
 from gonogo.testing.toys.regressor import regressor
 from gonogo.testing.toys.seq2seq import seq2seq
 from gonogo.testing.toys.vae import vae
@@ -24,6 +30,12 @@ TOYS: dict[str, Callable[[], Subject]] = {
     "adapter": adapter,
     "vae": vae,
     "graph": graph,
+    "padded_lm": padded_lm,
+    "left_padded": left_padded,
+    "packed": packed,
+    "recipe": recipe,
+    "adversarial": adversarial,
+    "configured": configured,
 }
 
 __all__ = ["TOYS"]
