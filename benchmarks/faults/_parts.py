@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from torch.utils.data import DataLoader, Dataset, TensorDataset, random_split
 
 Program = dict[str, Any]
 
@@ -66,6 +66,19 @@ def signals(seed: int, n: int = 240, steps: int = 20, features: int = 3, classes
     phase = 6.3 * torch.rand(n, 1, 1, generator=drawn) + torch.arange(features) * 0.7
     x = torch.sin(phase + (y[:, None, None] + 1) * 0.35 * torch.arange(steps)[:, None])
     return x + 0.2 * torch.randn(n, steps, features, generator=drawn), y
+
+
+class Rows(Dataset[Mapping[str, Any]]):
+    """Columns of equal length as samples that are dicts."""
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {name: column[index] for name, column in self.columns.items()}
 
 
 def loaders(*columns: Tensor, seed: int = 0, batch: int = 32, valid: float = 0.25, **more: Any) -> tuple[Any, Any]:
