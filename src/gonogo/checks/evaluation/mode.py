@@ -36,12 +36,11 @@ def mode(session: Session) -> Observation:
 
     What: puts the model into evaluation mode and answers one batch under two seeds. `active_dropout` counts dropout
         calls that still drop, `changed_state` the weights and buffers that evaluation wrote to, `change` is the largest
-        difference between the two answers. With the subject's own evaluate function, that runs too and must leave each
-        module in the mode in which it found it.
-    Why: functional dropout without `self.training`, a forgotten eval(), or statistics that move during validation make
-        every validation number noise, and the checkpoint picked by it an accident.
-    Fix: F.dropout(x, p, self.training); model.eval() before and model.train() after validation; no assignment to
-        buffers outside training mode. If the model samples on purpose, say so: Claims(stochastic=True).
+        difference between the two answers.
+    Why: functional dropout without `self.training`, or statistics that move in evaluation, make every validation
+        number noise, and the checkpoint picked by it an accident.
+    Fix: F.dropout(x, p, self.training); no assignment to buffers outside training mode. If the model samples on
+        purpose, say so: Claims(stochastic=True).
     Shapes: any.
     Units: active_dropout: calls; changed_state: tensors; change: 1.
     Source: transformers issue 33844 (attention dropout active in evaluation); ours.
@@ -53,7 +52,7 @@ def mode(session: Session) -> Observation:
     before = _state(model)
     with torch.no_grad(), evaluating(model), watch:
         first, second = (_answer(session, batch, model, seed) for seed in (1, 2))
-    changed = fingerprint.changed(before, _state(model)) + _own_evaluation(session, model, watch)
+    changed = fingerprint.changed(before, _state(model))
     rows = [(name, "written by evaluation") for name in changed] + [(name, "still drops") for name in watch.calls]
     found = {
         "active_dropout": Measurement(len(watch.calls), "{call}"),
@@ -69,24 +68,8 @@ def _answer(session: Session, batch: Any, model: nn.Module, seed: int) -> dict[s
         return session.outputs(nested.clone(batch), model)
 
 
-def _own_evaluation(session: Session, model: nn.Module, watch: TorchFunctionMode) -> list[str]:
-    """Modes and weights that the subject's own evaluate function left changed."""
-    if session.subject.evaluate is None:
-        return []
-    model.train()
-    before = {**_state(model), **_modes(model)}
-    [batch] = session.batches("train", limit=1)
-    with watch:
-        session.subject.evaluate(model, [batch])
-    return fingerprint.changed(before, {**_state(model), **_modes(model)})
-
-
 def _state(model: nn.Module) -> dict[str, str]:
     return {name: fingerprint.digest(value) for name, value in [*model.named_parameters(), *model.named_buffers()]}
-
-
-def _modes(model: nn.Module) -> dict[str, str]:
-    return {f"mode of {name or 'the model'}": str(module.training) for name, module in model.named_modules()}
 
 
 def _difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:

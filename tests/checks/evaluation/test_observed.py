@@ -1,0 +1,194 @@
+"""The checks that call the run's own evaluate function: one-line faults are caught, odd but right runs are not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from gonogo.adapters.plain import from_parts
+from gonogo.core.catalogue import discover
+from gonogo.core.criterion import Status
+from gonogo.testing.contract import answer
+from gonogo.training.subject import Subject
+
+CHECKS = {check.id: check for check in discover()}
+NAMES = ["repeat", "mode-restored", "state", "coverage", "split", "batch-size", "metric-oracle"]
+
+
+class Net(nn.Module):
+    def __init__(self, own: bool = False) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3))
+        self.head, self.own = nn.Linear(16, 3), own
+        if own:
+            self.body = nn.Sequential(nn.Linear(6, 16), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.body(x)
+        return self.head(functional.dropout(hidden, 0.3, self.training) if self.own else hidden)
+
+
+def program(
+    evaluate: Callable[..., Any], *, model: Any = Net, step_trains: bool = False, valid: Any = None, **more: Any
+) -> Subject:
+    def build() -> dict[str, Any]:
+        torch.manual_seed(0)
+        x = torch.randn(100, 6)
+        y = (x @ torch.randn(6, 3)).argmax(1)
+        net = model()
+        train = DataLoader(TensorDataset(x[:64], y[:64]), 16, shuffle=True)
+        held = DataLoader(TensorDataset(x[64:], y[64:]), 16) if valid is None else valid(x[64:], y[64:])
+
+        def loss(net: nn.Module, batch: Any) -> Tensor:
+            return functional.cross_entropy(net(batch[0]), batch[1])
+
+        def step(net: nn.Module, optimizer: Any, batch: Any) -> float:
+            if step_trains:
+                net.train()
+            optimizer.zero_grad()
+            value = loss(net, batch)
+            value.backward()
+            optimizer.step()
+            return float(value.detach())
+
+        parts = {"model": net, "loss": loss, "step": step, "train_loader": train, "valid_loader": held}
+        parts["optimizer"] = torch.optim.Adam(net.parameters(), lr=1e-3)
+        parts["evaluate"] = lambda net, loader: evaluate(net, loader, parts)
+        return parts | more
+
+    return from_parts(build(), build, "build")
+
+
+def verdicts(subject: Subject) -> dict[str, Status]:
+    known = [name for name in NAMES if f"evaluation.{name}" in CHECKS]
+    return {name: answer(CHECKS[f"evaluation.{name}"], subject).status for name in known}
+
+
+def accused(subject: Subject) -> list[str]:
+    return [name for name, status in verdicts(subject).items() if status in (Status.FAIL, Status.ERROR)]
+
+
+def score(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    right = total = 0
+    with torch.no_grad():
+        for x, y in loader:
+            right, total = right + int((net(x).argmax(1) == y).sum()), total + len(y)
+    return {"accuracy": right / total}
+
+
+def healthy(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    net.eval()
+    found = score(net, loader)
+    net.train()
+    return found
+
+
+def leaves_eval(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    net.eval()
+    return score(net, loader)
+
+
+def averages_swapped_in(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    own = {name: value.clone() for name, value in net.state_dict().items()}
+    net.load_state_dict({name: value * 0.9 for name, value in own.items()})
+    found = healthy(net, loader)
+    net.load_state_dict(own)
+    return found
+
+
+def own_loader(net: nn.Module, loader: Any, parts: Any) -> dict[str, float]:
+    return healthy(net, parts["valid_loader"])
+
+
+def both_splits(net: nn.Module, loader: Any, parts: Any) -> dict[str, float]:
+    return healthy(net, loader) | {"train_accuracy": healthy(net, parts["train_loader"])["accuracy"]}
+
+
+def asks_for_the_data_set(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    found = healthy(net, loader)["accuracy"] * len(loader.dataset)
+    return {"accuracy": found / len(loader.dataset), "seconds": torch.rand(()).item()}
+
+
+def frozen_statistics() -> nn.Module:
+    net = Net(own=True)
+    net.body.append(nn.BatchNorm1d(16).eval())
+    return net
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        program(healthy),
+        program(leaves_eval, step_trains=True),
+        program(averages_swapped_in),
+        program(own_loader),
+        program(both_splits),
+        program(asks_for_the_data_set),
+        program(healthy, model=lambda: Net(own=True)),
+        program(score, model=lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))),
+        program(leaves_eval, model=lambda: nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 3))),
+        program(healthy, valid=lambda x, y: DataLoader(TensorDataset(x, y), 16, shuffle=True)),
+        program(healthy, valid=lambda x, y: [(x[:16], y[:16]), (x[16:], y[16:])]),
+        program(score, claims={"stochastic": True}, model=lambda: Net(own=True), step_trains=True),
+    ],
+)
+def test_right_evaluations_are_not_accused(subject):
+    assert accused(subject) == []
+
+
+def steps_on_valid(net: nn.Module, loader: Any, parts: Any) -> dict[str, float]:
+    found = healthy(net, loader)
+    for batch in loader:
+        parts["step"](net, parts["optimizer"], batch)
+    return found
+
+
+def trains_inside(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    net.eval()
+    net.train()
+    return score(net, loader)
+
+
+def first_batches(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    return healthy(net, [batch for place, batch in enumerate(loader) if place < 1])
+
+
+def skips_ragged(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    return healthy(net, [batch for batch in loader if len(batch[1]) == 16])
+
+
+def never_swapped_back(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(0.9)
+    return healthy(net, loader)
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("repeat", program(score)),
+        ("repeat", program(score, model=lambda: Net(own=True))),
+        ("repeat", program(trains_inside)),
+        ("mode-restored", program(leaves_eval)),
+        ("mode-restored", program(leaves_eval, model=lambda: Net(own=True))),
+        ("state", program(steps_on_valid)),
+        ("state", program(never_swapped_back)),
+        ("coverage", program(healthy, valid=lambda x, y: DataLoader(TensorDataset(x, y), 16, drop_last=True))),
+        ("coverage", program(skips_ragged)),
+    ],
+)
+def test_one_line_faults_fail_the_right_check(name, subject):
+    assert name in accused(subject)
+
+
+def test_a_limit_of_validation_batches_that_the_configuration_names_is_a_choice():
+    def some(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+        return healthy(net, [next(iter(loader))])
+
+    assert verdicts(program(some))["coverage"] is Status.FAIL
+    assert verdicts(program(some, config={"limit_val_batches": 1}))["coverage"] is Status.WARN
