@@ -8,9 +8,14 @@ import torch
 
 from gonogo.testing.toys import TOYS
 from gonogo.training.batch import tensors
-from gonogo.training.session import Session, evaluating
+from gonogo.training.session import Session, all_of, evaluating
 
 pytestmark = pytest.mark.parametrize("name", TOYS)
+
+
+def _skip_games(session: Session) -> None:
+    if len(all_of(session.optimizer)) > 1:
+        pytest.skip("the losses of players in a game need not fall")
 
 
 def test_a_toy_is_small_and_its_claimed_parameter_count_is_exact(name: str) -> None:
@@ -22,6 +27,7 @@ def test_a_toy_is_small_and_its_claimed_parameter_count_is_exact(name: str) -> N
 
 def test_one_batch_is_memorised_in_150_steps(name: str) -> None:
     session = Session(TOYS[name]())
+    _skip_games(session)
     [batch] = session.batches(limit=1)
     losses = [session.step(batch) for _ in range(150)]
     assert losses[-1] / losses[0] < 0.2
@@ -56,6 +62,7 @@ def test_evaluation_mode_is_deterministic(name: str) -> None:
 
 def test_what_is_learned_on_train_holds_on_valid(name: str) -> None:
     session = Session(TOYS[name]())
+    _skip_games(session)
     held_out = session.batches("valid", limit=5)
 
     def loss() -> float:

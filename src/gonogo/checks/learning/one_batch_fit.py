@@ -47,6 +47,8 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
     Units: loss_ratio, best_loss_ratio: 1.
     Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "overfit one batch".
     """
+    if len(all_of(session.optimizer)) > 1:
+        raise NotApplicable("the losses of players in a game need not fall")
     [batch] = session.batches("train", limit=1)
     tries: dict[float, list[float]] = {}
     for factor in (1.0, 10.0, 100.0):

@@ -1,0 +1,1 @@
+"""What the optimizer, its schedule and its companions do with it."""
