@@ -21,6 +21,8 @@ CATEGORIES = (
     "code",
     "data",
     "model",
+    "attention",
+    "sequence",
     "loss",
     "gradient",
     "optimizer",

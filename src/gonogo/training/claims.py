@@ -18,6 +18,7 @@ class Claims:
         stochastic: The model draws random numbers in evaluation on purpose (sampling decoders).
         resume: "exact" if a resumed run must continue bit for bit.
         causal: The output at a position depends on no later position.
+        packing: "isolated" if the documents packed into one row must not see each other.
         modalities: Fields of a batch that the answer must depend on.
         pad_id, eos_id, bos_id: Token ids of padding, end and begin of a sequence.
         accumulation: Calls of the step function for one update of the weights.
@@ -36,6 +37,7 @@ class Claims:
     stochastic: bool = False
     resume: str | None = None
     causal: bool | None = None
+    packing: str | None = None
     modalities: tuple[str, ...] = ()
     pad_id: int | None = None
     eos_id: int | None = None

@@ -47,7 +47,7 @@ def causal_lm() -> Subject:
         splits=parts.two_splits(_samples()),
         predict=lambda model, batch: model(batch["input_ids"]),
         config=CONFIG,
-        claims=Claims(classes=VOCABULARY, parameters=9_696, target="labels"),
+        claims=Claims(classes=VOCABULARY, parameters=9_696, target="labels", causal=True),
     )
 
 

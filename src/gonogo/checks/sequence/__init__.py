@@ -1,0 +1,1 @@
+"""Does a model of sequences see what it may see, and is it asked for what it should say?"""
