@@ -14,6 +14,7 @@ from gonogo.training.subject import Split, Subject
 NEEDED = ("model", "loss", "optimizer", "train_loader")
 KNOWN = (*NEEDED, "step", "evaluate", "valid_loader", "test_loader", "predict", "save", "load", "scheduler", "scaler")
 KNOWN += ("ema", "best", "criterion", "config", "with_config", "claims", "name", "proxy", "requirements")
+KNOWN += ("config_file", "overrides")
 _MARK = "_gonogo_parts"
 
 
@@ -53,6 +54,8 @@ def from_parts(first: Mapping[str, Any], build: Callable[[], Any], text: str) ->
         save=program.save if {"save", "load"} <= has else None,
         load=program.load if {"save", "load"} <= has else None,
         config=first.get("config"),
+        config_file=first.get("config_file"),
+        overrides=tuple(first.get("overrides") or ()),
         requirements=first.get("requirements") or (),
         claims=claims_of(first.get("claims") or {}),
         parts=program.extras,

@@ -50,6 +50,8 @@ class Subject:
         schedule: Builds the learning-rate scheduler of an optimizer.
         save, load: (path, model, optimizer): the run's own checkpoint.
         config: The configuration: a mapping, or the path of a YAML file.
+        config_file: The YAML file (or its content) from which `config` is said to come, if code stands between them.
+        overrides: Keys that were given on purpose, on the command line say: there `config` may differ from the file.
         requirements: Pinned requirements of the run: lines such as "torch==2.13.0", or the path of such a file.
         claims: What is said to be true.
         parts: (model) -> what else was built together with that model: "scheduler", "scaler", "ema", "best", ...
@@ -69,6 +71,8 @@ class Subject:
     save: Callable[[Path, nn.Module, Optimizer], None] | None = None
     load: Callable[[Path, nn.Module, Optimizer], None] | None = None
     config: Mapping[str, Any] | str | Path | None = None
+    config_file: Mapping[str, Any] | str | Path | None = None
+    overrides: Sequence[str] = ()
     requirements: Sequence[str] | str | Path = ()
     claims: Claims = field(default_factory=Claims)
     parts: Callable[[nn.Module], Mapping[str, Any]] | None = None
