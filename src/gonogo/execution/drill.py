@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gonogo.core.catalogue import Catalogue
+from gonogo.core.catalogue import load_index
 from gonogo.core.check import Check, Fault
 from gonogo.core.criterion import Status
 from gonogo.core.judge import judge_outcome
@@ -24,13 +24,13 @@ class Cell:
 
     @property
     def possible(self) -> bool:
-        """Could the fault be injected, and the check run?"""
-        return self.status is not Status.SKIP
+        """Could the fault be injected, and the check run? Some faults do not fit a subject, and break it."""
+        return self.status not in (Status.SKIP, Status.ERROR)
 
     @property
     def caught(self) -> bool:
-        """Did the check answer at least as severely as it promised? A crash is no catch."""
-        return self.expected <= self.status <= Status.FAIL
+        """Did the check answer at least as severely as it promised?"""
+        return self.possible and self.status >= self.expected
 
 
 def drill(request: Request, checks: Sequence[Check], say: Callable[[Check, Cell], None]) -> Iterator[Cell]:
@@ -38,8 +38,8 @@ def drill(request: Request, checks: Sequence[Check], say: Callable[[Check, Cell]
     workers = Workers(request)
     try:
         workers.start()
-        plan = make_plan(Catalogue(tuple(checks)), request.profile, workers.hello["provides"])
-        for step in plan.runnable:
+        plan = make_plan(load_index(), request.profile, workers.hello["provides"])
+        for step in (step for step in plan.runnable if step.check in checks):
             for fault in step.check.faults:
                 result = answer(workers, step, step.check, fault, request.profile)
                 cell = Cell(fault.name, result.status, fault.expect, result.reason)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from importlib import resources
 
-from gonogo.core.catalogue import Catalogue
+from gonogo.core.catalogue import load_index
 from gonogo.core.check import Check, Fault
 from gonogo.core.criterion import Status
 from gonogo.core.judge import judge_outcome
@@ -54,7 +54,7 @@ class _Matrix:
         workers = Workers(Request(f"{TOYS}:{toy}", self.profile, device="cpu"))
         try:
             workers.start()
-            plan = make_plan(Catalogue(tuple(self.checks)), self.profile, workers.hello["provides"])
+            plan = make_plan(load_index(), self.profile, workers.hello["provides"])
             steps = {step.check.id: step for step in plan.steps}
             self._row(f"healthy {toy}", steps, workers, None, None)
             for owner in self.checks:

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from gonogo.audit import readings
+from gonogo.audit import fields, readings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -77,39 +78,67 @@ def _relabelled(pairs: list[readings.Pair], session: Session) -> list[readings.P
 
 
 class _Reading:
-    """A data set whose samples go through `change` at each reading."""
+    """A data set whose samples go through `change(data, sample)` at each reading."""
 
     def __init__(self, data: Any, change: Any) -> None:
         self.data, self.change = data, change
 
     def __getitem__(self, index: int) -> Any:
-        return self.change(self.data[index])
+        return self.change(self.data, self.data[index])
 
     def __len__(self) -> int:
         return len(self.data)
 
 
 def _through(subject: Subject, name: str, change: Any) -> Subject:
+    loader: Any = subject.splits[name].batches() if name in subject.splits else None
+    if not hasattr(getattr(loader, "dataset", None), "__getitem__"):
+        raise NotApplicable(f"the split {name!r} has no data set to read by index")
+    change(loader.dataset, loader.dataset[0])  # says now if it cannot be done
+
     def build() -> DataLoader[Any]:
-        loader: Any = subject.splits[name].batches()
-        return DataLoader(_Reading(loader.dataset, change), loader.batch_size, collate_fn=loader.collate_fn)  # type: ignore[arg-type]
+        inner: Any = subject.splits[name].batches()
+        return DataLoader(_Reading(inner.dataset, change), inner.batch_size, collate_fn=inner.collate_fn)  # type: ignore[arg-type]
 
     return subject.map_split(name, lambda split: replace(split, batches=build))
 
 
+def _another(data: Any) -> Any:
+    return data[int(torch.randint(len(data), ()))]
+
+
 @fault()
 def label_drawn_at_each_reading(subject: Subject) -> Subject:
-    """The label is drawn when a sample is read."""
-    return _through(subject, "train", lambda sample: {**sample, "label": torch.randint(4, ())})
+    """The label is that of another sample, drawn when the sample is read."""
+
+    def change(data: Any, sample: Any) -> Any:
+        target, drawn = (fields.roles(one, subject.claims).target for one in (sample, _another(data)))
+        if target is None:
+            raise NotApplicable("no field of a sample is known to be the target")
+        return nested.map_leaves(lambda _, leaf: drawn if leaf is target else leaf, sample)
+
+    return _through(subject, "train", change)
 
 
 @fault(expect=Status.WARN, toy="regressor")
 def held_out_samples_augmented(subject: Subject) -> Subject:
     """Noise is added to the validation inputs."""
-    return _through(subject, "valid", lambda sample: (sample[0] + 0.1 * torch.randn(8), sample[1]))
+
+    def change(data: Any, sample: Any) -> Any:
+        target = fields.roles(sample, subject.claims).target
+
+        def noisy(_: str, leaf: Any) -> Any:
+            floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf is not target
+            return leaf + 0.1 * torch.randn_like(leaf) if floating else leaf
+
+        if not any(isinstance(leaf, torch.Tensor) and leaf.is_floating_point() for _, leaf in nested.walk(sample)):
+            raise NotApplicable("no field of a sample is a tensor of floating-point numbers")
+        return nested.map_leaves(noisy, sample)
+
+    return _through(subject, "valid", change)
 
 
 @fault(expect=Status.WARN, toy="regressor")
 def samples_drawn_anew(subject: Subject) -> Subject:
-    """The index is ignored: every reading draws a new sample."""
-    return _through(subject, "train", lambda _: (torch.randn(8), torch.randn(())))
+    """The index is ignored: every reading draws a sample."""
+    return _through(subject, "train", lambda data, _: _another(data))

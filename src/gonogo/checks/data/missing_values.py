@@ -13,7 +13,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Cell, Measurement, Observation, Table
-from gonogo.errors import SubjectError
+from gonogo.errors import NotApplicable, SubjectError
 from gonogo.training import batch as batches
 from gonogo.training import seeding
 from gonogo.training.session import Session
@@ -73,25 +73,33 @@ def _read(session: Session, name: str, seconds: float) -> tuple[NonFinite, int, 
     return counted, read, 0
 
 
-@fault()
-def one_nan(subject: Subject) -> Subject:
-    """A single feature of a single training sample is nan."""
+def _poisoned(subject: Subject, split: str, value: float) -> Subject:
+    """The first value of the first floating-point field of each batch is `value`."""
+    first = next(iter(subject.splits[split].batches()), None) if split in subject.splits else None
+    named = (path for path, leaf in batches.walk(first) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point())
+    field = next(named, None)
+    if field is None:
+        raise NotApplicable(f"no field of the split {split!r} is a tensor of floating-point numbers")
+
+    def poison(path: str, leaf: Any) -> Any:
+        if path == field:
+            leaf.view(-1)[0] = value
+        return leaf
 
     def damaged(loader: Iterable[Any]) -> Iterator[Any]:
-        for index, batch in enumerate(loader):
-            copied = batches.clone(batch)
-            if index == 2:
-                copied["features"][5, 3] = torch.nan
-            yield copied
+        for batch in loader:
+            yield batches.map_leaves(poison, batches.clone(batch))
 
-    return subject.map_split("train", lambda split: split.map(damaged))
+    return subject.map_split(split, lambda given: given.map(damaged))
+
+
+@fault()
+def one_nan(subject: Subject) -> Subject:
+    """One value of each training batch is nan."""
+    return _poisoned(subject, "train", torch.nan)
 
 
 @fault(toy="regressor")
-def infinite_targets(subject: Subject) -> Subject:
-    """Targets of the validation split went through a logarithm of zero."""
-
-    def damaged(loader: Iterable[Any]) -> Iterator[Any]:
-        yield from ([x, torch.where(y < 0, -torch.inf, y)] for x, y in loader)
-
-    return subject.map_split("valid", lambda split: split.map(damaged))
+def infinite_values(subject: Subject) -> Subject:
+    """One value of each validation batch is infinite."""
+    return _poisoned(subject, "valid", -torch.inf)
