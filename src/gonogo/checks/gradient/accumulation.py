@@ -52,15 +52,13 @@ def accumulation(session: Session) -> Observation:
     parts, seen, wanted = _declared(session, count) if count > 1 else _within_a_step(session)
     if not seen.explains(0.02) or not wanted.total or not seen.total:
         raise NotApplicable("the step's gradient is no sum of the declared loss's gradients")
-    count = len(parts)
     shares = [[c / one.total for c in one.coefficients] for one in (seen, wanted)]
-    found = {"ratio": _ratio(seen.total / wanted.total, count)}
+    count, found = len(parts), {"ratio": _ratio(seen.total / wanted.total, len(parts))}
     if wanted.explains(1e-3):  # else the loss of the whole batch is no sum over its parts, and says nothing of shares
         error = max(abs(a - b) for a, b in zip(*shares, strict=True)) * count
         # Weighted classes and random masks make shares unequal, too, and nobody divides by those.
-        sure = any(
-            _near(shares[1], other) for other in [[1 / count] * count, *token_shares(parts, session.claims.pad_id)]
-        )
+        known = [[1 / count] * count, *token_shares(parts, session.claims.pad_id)]
+        sure = any(_near(shares[1], other) for other in known)
         found["weight_error"] = Measurement(error, low=None if sure else 0.0, high=None if sure else error, n=count)
     rows = tuple((i, *pair) for i, pair in enumerate(zip(seen.coefficients, wanted.coefficients, strict=True)))
     return Observation(found, (Table("Weight of each micro-batch", ("micro-batch", "seen", "expected"), rows),))
@@ -111,7 +109,9 @@ def _held(session: Session, parts: Sequence[Any]) -> tuple[Tensor, int]:
         own_steps.only_one(own)
         found = own.until_update(parts, factor=SMALL)
         own_steps.refuse_closures(found)
-        if found and own.calls == len(parts):
+        if len(found) > 1:
+            raise NotApplicable("one call of the step makes several updates")
+        if own.updates and own.calls == len(parts):
             return found[0].gradient / SMALL, own.forwards
     raise NotApplicable(f"the window of accumulation is not the {len(parts)} calls that were expected")
 
