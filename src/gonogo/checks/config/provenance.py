@@ -41,8 +41,8 @@ def provenance(session: Session) -> Observation:
 
     What: compares `Subject(config_file=...)`, the YAML file that the run is said to follow, with `Subject(config=...)`,
         the values in effect. `overwritten` counts flags, lists, choices and training values that differ and are not
-        among `Subject(overrides=...)`; `different` counts other values, and those that a scaling by a power of two explains;
-        `unread` counts keys of the file that the run does not have. Paths, names, seeds and devices are left out.
+        among `Subject(overrides=...)`; `different` counts other values, and those that a scaling by a power of two
+        explains; `unread` keys of the file that the run does not have. Paths, names, seeds and devices are left out.
     Why: defaults of an argument parser that overwrite what the file says turn an experiment into another one, and its
         log names the file all the same.
     Fix: give the parser's options no defaults (argparse.SUPPRESS), put the file over the defaults and the command line
