@@ -40,8 +40,8 @@ def causality(session: Session, *, cuts: int = 3) -> Observation:
 
     What: replays one call of the model in evaluation mode and float64, each time with other tokens (or features) behind
         a cut, or before it. `future` is the largest change of an output at or before the cut when only what comes after
-        it changes, `past` the smallest over the cuts of what gets through: the change behind a cut when only what comes
-        before it changes. Padding is neither changed nor looked at. Where a model has several inputs (encoder and decoder) the most causal one counts.
+        it changes; `past` is what gets through at the tightest cut: the change behind it when only what comes before
+        changes. Padding is neither changed nor looked at. Of several inputs (encoder, decoder) the most causal counts.
     Why: with a mask that is missing, inverted, shifted by one, or added as zeros and ones, the model reads the answer:
         the training loss falls to nothing and generation is noise.
     Fix: look at the mask: True means "may attend" in scaled_dot_product_attention and "may not" in MultiheadAttention;
