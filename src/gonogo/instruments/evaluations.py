@@ -45,15 +45,24 @@ class Evaluation:
 
 
 def evaluate(
-    session: Session, model: nn.Module, *, loader: Any = None, limit: int | None = None, seed: int = 0
+    session: Session,
+    model: nn.Module,
+    *,
+    loader: Any = None,
+    limit: int | None = None,
+    seed: int = 0,
+    note: Callable[[Any], None] = lambda batch: None,
 ) -> Evaluation:
-    """One call of the subject's evaluate function on valid, or on `loader`, under a seed; `limit` counts batches."""
+    """One call of the subject's evaluate function on valid, or on `loader`, under a seed.
+
+    `limit` counts batches; `note` is told each batch before the evaluation gets it.
+    """
     function = session.subject.evaluate
     if function is None:
         raise NotApplicable("the subject has no evaluate function")
     seen = Evaluation()
     with seeding.seeded(seeding.derive(session.seed, "evaluate", seed)):
-        given = watched(session.loader("valid") if loader is None else loader, seen, session, limit)
+        given = watched(session.loader("valid") if loader is None else loader, seen, session, limit, note)
         with calls_of(model, seen):
             seen.metrics = numbers(function(model, given))
     return seen
@@ -78,7 +87,7 @@ def calls_of(model: nn.Module, seen: Evaluation) -> Iterator[None]:
         handle.remove()
 
 
-def watched(loader: Any, seen: Evaluation, session: Session, limit: int | None) -> Any:
+def watched(loader: Any, seen: Evaluation, session: Session, limit: int | None, note: Callable[[Any], None]) -> Any:
     """The loader, noting what is read of it; of the same class, because user code may ask for its attributes.
 
     Under a limit it gives the same batches at every call, even if the loader shuffles.
@@ -91,6 +100,7 @@ def watched(loader: Any, seen: Evaluation, session: Session, limit: int | None) 
             if time.monotonic() > session.deadline:
                 raise NotApplicable("the evaluation takes longer than the check may last")
             seen.passes[-1] += 1
+            note(batch)
             yield nested.to(batch, session.device)
         seen.complete = limit is None
 

@@ -168,6 +168,60 @@ def never_swapped_back(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]
     return healthy(net, loader)
 
 
+def scores_of_train(net: nn.Module, loader: Any, parts: Any) -> dict[str, float]:
+    return healthy(net, parts["train_loader"])
+
+
+def wrong_axis(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    net.eval()
+    right = total = 0
+    with torch.no_grad():
+        for x, y in loader:
+            best = net(x).argmax(0)
+            right, total = right + int((best == y[: len(best)]).sum()), total + len(best)
+    net.train()
+    return {"valid_acc": right / total}
+
+
+def divided_by_batches(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    return {"acc": healthy(net, loader)["accuracy"] * 36 / (16 * len(loader))}
+
+
+def percent(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    return {"acc": 100 * healthy(net, loader)["accuracy"], "macro_acc": 0.3, "f1": 0.2}
+
+
+def mean_of_means(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    shares = [healthy(net, [batch])["accuracy"] for batch in loader]
+    return {"accuracy": sum(shares) / len(shares)}
+
+
+def collected_first(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+    batches = list(loader)
+    return healthy(net, [tuple(torch.cat(part) for part in zip(*batches, strict=True))])
+
+
+def test_a_mean_of_batch_means_is_a_warning():
+    found = verdicts(program(mean_of_means))
+    assert found["batch-size"] is Status.WARN
+    assert Status.FAIL not in found.values()
+
+
+@pytest.mark.parametrize("evaluate", [percent, collected_first])
+def test_percentages_and_collected_batches_are_right(evaluate):
+    assert set(verdicts(program(evaluate)).values()) <= {Status.PASS, Status.SKIP}
+
+
+def test_lengths_at_the_end_of_a_batch_are_no_classes():
+    def held(x: Tensor, y: Tensor) -> Any:
+        return DataLoader(TensorDataset(x, y, torch.ones(len(x), dtype=torch.long)), 16)
+
+    def evaluate(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+        return healthy(net, [(x, y) for x, y, _ in loader])
+
+    assert accused(program(evaluate, valid=held)) == []
+
+
 @pytest.mark.parametrize(
     ("name", "subject"),
     [
@@ -180,6 +234,9 @@ def never_swapped_back(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]
         ("state", program(never_swapped_back)),
         ("coverage", program(healthy, valid=lambda x, y: DataLoader(TensorDataset(x, y), 16, drop_last=True))),
         ("coverage", program(skips_ragged)),
+        ("split", program(scores_of_train)),
+        ("metric-oracle", program(wrong_axis)),
+        ("metric-oracle", program(divided_by_batches)),
     ],
 )
 def test_one_line_faults_fail_the_right_check(name, subject):

@@ -98,6 +98,6 @@ def score_of_a_random_subset(subject: Subject) -> Subject:
 
     def some(inner: Any, model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
         batches = list(loader)
-        return inner(model, [batches[int(place)] for place in torch.randperm(len(batches))[:2]])
+        return inner(model, [batches[int(place)] for place in torch.randint(len(batches), (9,))])
 
     return _evaluating(subject, some)
