@@ -151,3 +151,32 @@ def test_the_size_is_what_most_tensors_share():
 
 def test_leading_sizes_name_every_tensor_with_a_dimension():
     assert b.leading_sizes({"x": x(4, 2), "y": np.zeros(3), "scale": torch.tensor(1.0)}) == [("x", 4), ("y", 3)]
+
+
+def detection(size):
+    """A picture of 3 channels and a record of as many boxes as it has, for each sample."""
+    pictures = [x(3, 4, 5 + n) for n in range(size)]
+    return pictures, [{"boxes": x(n + 1, 4), "label": torch.tensor(n)} for n in range(size)]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [{"x": x(7), "y": torch.tensor(0)} for _ in range(5)],
+        [Sample(x(7), 1) for _ in range(5)],
+        [(x(7), torch.tensor(0)) for _ in range(5)],
+        detection(5),
+        ([x(3, 4, 4) for _ in range(5)], x(5)),
+    ],
+)
+def test_a_list_of_samples_has_a_row_for_each(batch):
+    assert b.size(batch) == 5
+    assert b.size(b.take_rows(batch, [4, 0, 0], 5)) == 3
+
+
+@pytest.mark.parametrize(
+    "batch", [[x(7, 2), x(7)], {"pyramid": [x(7, 4), x(7, 2)], "y": x(7)}, {"h": (x(7), x(7))}, [{"x": x(7)}] * 2]
+)
+def test_a_list_of_fields_views_or_levels_is_no_list_of_samples(batch):
+    assert b.size(batch) == 7
+    assert b.size(b.take_rows(batch, [4, 0, 0], 7)) == 3

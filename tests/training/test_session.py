@@ -265,3 +265,22 @@ def test_the_fingerprint_of_a_session_sees_its_model(make):
     assert not any(name.startswith("weight") for name in session.fingerprint())
     assert session.model is not None
     assert "weight 0.weight" in session.fingerprint()
+
+
+def test_lazy_layers_learn_their_sizes_from_the_first_batch_the_same_ones_each_time(make):
+    session = make(model=lambda: nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.Linear(4, 1)))
+    one, other = session.build_model(), session.build_model()
+    assert one[0].weight.shape == (4, 2)
+    assert torch.equal(weights(one), weights(other))
+
+
+class Secretive(nn.Linear):
+    def __deepcopy__(self, memo):
+        raise ValueError("not to be copied")
+
+
+def test_a_model_that_refuses_to_be_copied_is_built_again(make):
+    session = make(model=lambda: Secretive(2, 1))
+    copied = session.copy_model()
+    assert copied is not session.model
+    assert torch.equal(weights(copied), weights(session.model))

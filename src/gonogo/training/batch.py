@@ -78,8 +78,8 @@ def to(batch: Batch, device: torch.device | None = None, dtype: torch.dtype | No
 
 
 def size(batch: Batch) -> int | None:
-    """The number of rows: the leading size that most tensors and lists share, None if nothing has one."""
-    sizes = Counter(length for _, length in leading_sizes(batch))
+    """The number of rows: the leading size that most tensors and lists of samples share, None if nothing has one."""
+    sizes = Counter(_votes(batch))
     return sizes.most_common(1)[0][0] if sizes else None
 
 
@@ -111,15 +111,49 @@ def row_axis(tensor: Tensor, of: int) -> int | None:
     return None
 
 
-def _rows_of_lists(batch: Batch, rows: list[int], of: int) -> Batch:
-    """Lists and tuples of texts or objects hold one row per entry; containers of tensors are left alone."""
+def _rows_of_lists(batch: Batch, rows: list[int], of: int, *, top: bool = True) -> Batch:
+    """Lists and tuples of texts, objects or samples hold one row per entry; other containers of tensors are left."""
     children = _children(batch)
     if children is None:
         return batch
     # torch's own collate function gives a tuple where the samples are tuples with a text.
-    if type(batch) in (list, tuple) and len(batch) == of and not any(is_numeric(leaf) for _, leaf in walk(batch)):
-        return type(batch)(batch[row] for row in rows)
-    return _rebuild(batch, [(key, _rows_of_lists(value, rows, of)) for key, value in children])
+    if type(batch) in (list, tuple) and len(batch) == of:
+        sizes = _sizes_in_samples(batch, top=top)
+        if (sizes and sizes != {of}) or not any(is_numeric(leaf) for _, leaf in walk(batch)):
+            return type(batch)(batch[row] for row in rows)
+    return _rebuild(batch, [(key, _rows_of_lists(value, rows, of, top=False)) for key, value in children])
+
+
+def _votes(batch: Batch, *, top: bool = True) -> Iterator[int]:
+    """What each field says is the number of rows; a list of samples speaks as a whole."""
+    children = _children(batch)
+    if children is None:
+        yield from (length for _, length in leading_sizes(batch))
+        return
+    sizes = _sizes_in_samples(batch, top=top)
+    if len(sizes) < 2 and not (sizes and is_numeric(batch[0])):
+        for _, value in children:
+            yield from _votes(value, top=False)
+        return
+    if len(sizes) == 1:  # a tensor per sample, or per level of a pyramid: the other fields decide
+        yield from (length for length in sizes if length is not None)
+    yield len(batch)
+
+
+def _sizes_in_samples(node: Any, *, top: bool) -> set[int | None]:
+    """Leading sizes of the leaves in a list whose entries are alike, so that each may be a sample; empty if not so.
+
+    The tensors of a list on top are fields, and so are a few long lists: so torch collates samples that are tuples.
+    """
+    if type(node) not in (list, tuple) or len(node) < 2 or (top and is_numeric(node[0])):
+        return set()
+    if type(node[0]) in (list, tuple) and len(node[0]) >= len(node):
+        return set()
+    entries = [list(walk(entry)) for entry in node]
+    kinds = [[(path, type(leaf), getattr(leaf, "dtype", None)) for path, leaf in entry] for entry in entries]
+    if any(kind != kinds[0] for kind in kinds) or not any(is_numeric(leaf) for _, leaf in entries[0]):
+        return set()
+    return {int(leaf.shape[0]) if len(getattr(leaf, "shape", ())) else None for entry in entries for _, leaf in entry}
 
 
 def _children(node: Any) -> list[tuple[Any, Any]] | None:

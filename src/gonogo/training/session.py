@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gonogo.core.capability import Capability
@@ -85,7 +86,19 @@ class Session:
         if model in _BUILT:
             raise SubjectError("model() returned the same object twice; make it build a new model at each call")
         _BUILT.add(model)
-        return model.to(self.device).train()
+        model = model.to(self.device).train()
+        if any(map(is_lazy, itertools.chain(model.parameters(), model.buffers()))):
+            self._initialise(model)
+        return model
+
+    def _initialise(self, model: nn.Module) -> None:
+        """Give lazy layers the sizes that they see in the first batch, as the first step of the run would."""
+        if self.subject.loss is None or "train" not in self.subject.splits:
+            return
+        view = self.narrowed((Capability.LOSS, Capability.TRAIN), self.seconds_left)
+        [batch] = view.batches(limit=1)
+        with seeding.seeded(self.seed), torch.no_grad(), evaluating(model):
+            view.loss(batch, model)
 
     def build_optimizer(self, model: nn.Module) -> Optimizer:
         """A new optimizer of that model."""
@@ -201,7 +214,7 @@ class Session:
         """A private copy of the session's model as it is now, in another precision if wanted."""
         try:
             duplicate = copy.deepcopy(self.model)
-        except (RuntimeError, TypeError, AttributeError):  # non-leaf tensors or locks as attributes cannot be copied
+        except Exception:  # locks and non-leaf tensors as attributes cannot be copied; __deepcopy__ may raise anything
             duplicate = self.build_model()
             duplicate.load_state_dict(self.model.state_dict())
         return duplicate.to(dtype) if dtype else duplicate
