@@ -1,0 +1,57 @@
+"""Positions count through a packed row instead of starting anew with each document."""
+
+import torch
+import torch.nn.functional as F
+from _parts import Program, Rows, program, tokens
+from torch import nn
+from torch.utils.data import DataLoader, random_split
+
+ID = "A7"
+TIER = "W"
+CATEGORY = "sequence"
+REFERENCE = "transformers#31629"
+EXPECT = (
+    "sequence.",
+    "data.",
+)
+
+
+class Packed(nn.Module):
+    def __init__(self, vocab, width):
+        super().__init__()
+        self.embed, self.place = nn.Embedding(vocab, width), nn.Embedding(16, width)
+        self.attn = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 48), nn.GELU(), nn.Linear(48, vocab))
+
+    def forward(self, input_ids, position_ids, segment_ids):
+        t = input_ids.shape[1]
+        same = segment_ids[:, :, None] == segment_ids[:, None, :]
+        closed = ~(same & torch.ones(t, t, dtype=torch.bool).tril())
+        x = self.embed(input_ids) + self.place(position_ids)
+        return self.head(x + self.attn(x, x, x, attn_mask=closed.repeat_interleave(2, dim=0), need_weights=False)[0])
+
+
+def loss(model, batch):
+    logits = predict(model, batch)
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten(), ignore_index=-100)
+
+
+def predict(model, batch):
+    return model(batch["input_ids"], batch["position_ids"], batch["segment_ids"])
+
+
+def build(faulty: bool = False, seed: int = 0) -> Program:
+    torch.manual_seed(seed)
+    ids = tokens(seed)
+    first = torch.randint(5, 12, (240, 1))
+    segment = (torch.arange(16) >= first).long()
+    place = torch.arange(16) - segment * first
+    labels = ids.masked_fill(place == 0, -100)
+    if faulty:
+        place = torch.arange(16).repeat(240, 1)
+    rows = Rows(input_ids=ids, position_ids=place, segment_ids=segment, labels=labels)
+    train, valid = random_split(rows, [180, 60])
+    model = Packed(20, 24)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    data = DataLoader(train, 20, shuffle=True), DataLoader(valid, 30)
+    return program(model, optimizer, loss, data, predict=predict, claims={"causal": True, "packing": "isolated"})
