@@ -180,3 +180,9 @@ def test_a_list_of_samples_has_a_row_for_each(batch):
 def test_a_list_of_fields_views_or_levels_is_no_list_of_samples(batch):
     assert b.size(batch) == 7
     assert b.size(b.take_rows(batch, [4, 0, 0], 7)) == 3
+
+
+def test_a_list_of_samples_with_as_many_features_as_samples_keeps_the_features():
+    batch = [{"x": torch.arange(3) + 10 * n, "y": torch.tensor(n)} for n in range(3)]
+    taken = b.take_rows(batch, [2, 0, 0], 3)
+    assert [sample["x"].tolist() for sample in taken] == [[20, 21, 22], [0, 1, 2], [0, 1, 2]]

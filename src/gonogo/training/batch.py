@@ -89,18 +89,34 @@ def leading_sizes(batch: Batch) -> list[tuple[str, int]]:
 
 
 def take_rows(batch: Batch, rows: list[int], of: int) -> Batch:
-    """The batch with only `rows` (repeats allowed) of every leaf that has `of` rows; other leaves as they are."""
-    index = torch.tensor(rows, dtype=torch.long)
+    """The batch with only `rows` (repeats allowed) of every leaf and list that has `of` rows; the rest as it is."""
+    return _taken(batch, rows, of, top=True)
 
-    def taken(_: str, leaf: Any) -> Any:
-        if isinstance(leaf, Tensor):
-            axis = row_axis(leaf, of)
-            return leaf if axis is None else leaf.index_select(axis, index.to(leaf.device))
-        if isinstance(leaf, np.ndarray) and leaf.ndim and leaf.shape[0] == of:
-            return leaf[rows]
-        return leaf
 
-    return map_leaves(taken, _rows_of_lists(batch, rows, of))
+def _taken(node: Any, rows: list[int], of: int, *, top: bool) -> Any:
+    children = _children(node)
+    if children is None:
+        return _taken_of_leaf(node, rows, of)
+    if type(node) in (list, tuple) and len(node) == of and _has_row_per_entry(node, of, top=top):
+        return type(node)(node[row] for row in rows)
+    return _rebuild(node, [(key, _taken(value, rows, of, top=False)) for key, value in children])
+
+
+def _taken_of_leaf(leaf: Any, rows: list[int], of: int) -> Any:
+    if isinstance(leaf, Tensor):
+        axis = row_axis(leaf, of)
+        return (
+            leaf if axis is None else leaf.index_select(axis, torch.tensor(rows, dtype=torch.long, device=leaf.device))
+        )
+    if isinstance(leaf, np.ndarray) and leaf.ndim and leaf.shape[0] == of:
+        return leaf[rows]
+    return leaf
+
+
+def _has_row_per_entry(node: Any, of: int, *, top: bool) -> bool:
+    """Is it a list or tuple of texts, objects or samples? torch gives a tuple of texts where samples are tuples."""
+    sizes = _sizes_in_samples(node, top=top)
+    return (bool(sizes) and sizes != {of}) or not any(is_numeric(leaf) for _, leaf in walk(node))
 
 
 def row_axis(tensor: Tensor, of: int) -> int | None:
@@ -109,19 +125,6 @@ def row_axis(tensor: Tensor, of: int) -> int | None:
         if tensor.shape[axis] == of:
             return axis
     return None
-
-
-def _rows_of_lists(batch: Batch, rows: list[int], of: int, *, top: bool = True) -> Batch:
-    """Lists and tuples of texts, objects or samples hold one row per entry; other containers of tensors are left."""
-    children = _children(batch)
-    if children is None:
-        return batch
-    # torch's own collate function gives a tuple where the samples are tuples with a text.
-    if type(batch) in (list, tuple) and len(batch) == of:
-        sizes = _sizes_in_samples(batch, top=top)
-        if (sizes and sizes != {of}) or not any(is_numeric(leaf) for _, leaf in walk(batch)):
-            return type(batch)(batch[row] for row in rows)
-    return _rebuild(batch, [(key, _rows_of_lists(value, rows, of, top=False)) for key, value in children])
 
 
 def _votes(batch: Batch, *, top: bool = True) -> Iterator[int]:
