@@ -1,5 +1,7 @@
 """Small data sets and plain loops for the twins; every set shares its generating rule between its parts."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,7 +52,7 @@ def cut(size, *tensors):
 
 def mlp(*widths, dropout=0.0):
     layers = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers[:-2])
 
