@@ -33,9 +33,8 @@ class Writer(nn.Module):
     def __init__(self, vocab, width, faulty):
         super().__init__()
         self.embed, self.place = nn.Embedding(vocab, width), nn.Embedding(16, width)
-        self.layers = nn.Sequential(
-            Layer(width, 4, faulty), nn.Linear(width, width), nn.SiLU(), Layer(width, 4, faulty)
-        )
+        layers = [Layer(width, 4, faulty), nn.Linear(width, width), nn.SiLU(), Layer(width, 4, faulty)]
+        self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(width, vocab)
 
     def forward(self, input_ids):
