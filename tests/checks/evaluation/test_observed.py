@@ -10,13 +10,13 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.adapters.plain import from_parts
-from gonogo.core.catalogue import discover
+from gonogo.checks.evaluation import batch_size, coverage, metric_oracle, mode_restored, repeat, split, state
 from gonogo.core.criterion import Status
 from gonogo.testing.contract import answer
 from gonogo.training.subject import Subject
 
-CHECKS = {check.id: check for check in discover()}
-NAMES = ["repeat", "mode-restored", "state", "coverage", "split", "batch-size", "metric-oracle"]
+MODULES: list[Any] = [repeat, mode_restored, state, coverage, split, batch_size, metric_oracle]
+CHECKS = [getattr(module, module.__name__.rsplit(".", 1)[-1]).check for module in MODULES]
 
 
 class Net(nn.Module):
@@ -64,8 +64,7 @@ def program(
 
 
 def verdicts(subject: Subject) -> dict[str, Status]:
-    known = [name for name in NAMES if f"evaluation.{name}" in CHECKS]
-    return {name: answer(CHECKS[f"evaluation.{name}"], subject).status for name in known}
+    return {check.id.removeprefix("evaluation."): answer(check, subject).status for check in CHECKS}
 
 
 def accused(subject: Subject) -> list[str]:

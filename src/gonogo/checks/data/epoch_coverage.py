@@ -1,0 +1,139 @@
+"""An epoch shows every training sample once, and the next epoch shows them again."""
+
+from dataclasses import replace
+from typing import Any
+
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation
+from gonogo.errors import NotApplicable
+from gonogo.instruments import ledger
+from gonogo.training import seeding
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+
+
+@check(
+    needs={C.TRAIN},
+    effort=Effort.READ,
+    criteria=[
+        at_most("copies", fail=1, source="exact: each item of the stream comes once per worker, not once"),
+        at_most("lost_in_second_epoch", warn=0.1, fail=0.5, source="ours: batches by length vary by less"),
+        at_most("missing_batches", warn=0.0, fail=0.2, source="ours: lengths of batches by length are estimates"),
+        at_most("never_drawn", warn=0.0, source="ours: samples may be left out on purpose"),
+    ],
+    since="0.2",
+)
+def epoch_coverage(session: Session, *, limit: int = 20000) -> Observation:
+    """An epoch is what it says it is | Epochs repeat, lose or end samples early
+
+    What: goes over the training loader twice. `lost_in_second_epoch` is the share of the first pass that the second
+        does not have (1: it is empty), `missing_batches` the share of its own len() that the loader does not give.
+        For an iterable data set with several workers, `copies` is how often each item comes in one epoch, compared with
+        one reading without workers. `never_drawn` is the share of the data set that a sampler of the subject's own,
+        said to be as long as the data set, did not draw in three epochs. Endless streams, drop_last, weighted samplers
+        and draws with replacement are left alone.
+    Why: a stream that each worker reads in full is trained on several times per epoch, batch by batch the same samples;
+        an iterator made once is empty from the second epoch on; the schedule counts steps that never happen.
+    Fix: split the stream by torch.utils.data.get_worker_info(); make the iterator inside the loop over epochs.
+    Shapes: any.
+    Units: copies, lost_in_second_epoch, missing_batches, never_drawn: 1 (n: batches read).
+    Source: huggingface/datasets issues 3423 and 5360; transformers issue 33455; PyTorch, IterableDataset.
+    """
+    given = session.loader("train")
+    loader = ledger.torch_loader(given)
+    found = _two_passes(session, given, limit)
+    copies = _copies(session, loader, limit) if loader is not None else None
+    if copies:
+        found["copies"] = Measurement(copies)
+    if loader is not None and given is loader:
+        drawn = _never_drawn(loader, limit)
+        found |= {} if drawn is None else {"never_drawn": Measurement(drawn)}
+    return Observation(found)
+
+
+def _two_passes(session: Session, given: Any, limit: int) -> dict[str, Measurement]:
+    seconds = 0.25 * session.seconds_left
+    with seeding.seeded(session.seed):
+        first = ledger.count_pass(given, most=limit, seconds=seconds)
+        second = ledger.count_pass(given, most=limit, seconds=2 * seconds)
+    if not first.batches:
+        raise NotApplicable("the training loader gives no batch")
+    lost = max(1.0 - second.batches / first.batches, 0.0) if second.complete else 0.0
+    # Who gives a generator, and not something that makes one, may mean to go over the data once.
+    once = hasattr(given, "__next__") and not isinstance(given, _BaseDataLoaderIter)
+    found = {"lost_in_second_epoch": Measurement(lost, low=0.0 if once else lost, high=lost, n=first.batches)}
+    says = ledger.length_of(given)
+    if (
+        says
+        and first.complete
+        and not isinstance(getattr(ledger.torch_loader(given), "dataset", None), IterableDataset)
+    ):
+        found["missing_batches"] = Measurement(max(1.0 - first.batches / says, 0.0), n=first.batches)
+    return found
+
+
+def _copies(session: Session, loader: DataLoader[Any], limit: int) -> int | None:
+    """How often each item of a finite stream comes when its workers read it; None where that cannot be told."""
+    if not isinstance(loader.dataset, IterableDataset) or loader.num_workers < 2:
+        return None
+    seconds = 0.2 * session.seconds_left
+    fresh = [ledger.torch_loader(session.loader("train")) for _ in range(2)]
+    if fresh[0] is None or fresh[1] is None:
+        return None
+    with seeding.seeded(session.seed):
+        one = ledger.read_pass(ledger.items_of_stream(fresh[0], 0), most=limit, seconds=seconds)
+        workers = ledger.items_of_stream(fresh[1], loader.num_workers)
+        several = ledger.read_pass(workers, most=limit * loader.num_workers, seconds=seconds)
+    return (ledger.multiplicity(one.prints, several.prints) or None) if one.complete and several.complete else None
+
+
+def _never_drawn(loader: DataLoader[Any], limit: int) -> float | None:
+    if isinstance(loader.dataset, IterableDataset) or type(loader.batch_sampler) is not BatchSampler:
+        return None
+    sampler, size = loader.sampler, len(loader.dataset)  # type: ignore[arg-type]
+    own = not type(sampler).__module__.startswith("torch.") and hasattr(sampler, "__len__")
+    if not own or len(sampler) != size or size > limit:  # type: ignore[arg-type]
+        return None
+    with seeding.seeded(0):
+        drawn = {int(index) for _ in range(3) for index in sampler}
+    return 1.0 - len(drawn) / size
+
+
+class _Once:
+    """A loader that hands out one and the same iterator."""
+
+    def __init__(self, loader: Any) -> None:
+        self.batches = iter(loader)
+
+    def __iter__(self) -> Any:
+        return self.batches
+
+
+@fault()
+def iterator_made_once(subject: Subject) -> Subject:
+    """The iterator is made before the loop over epochs."""
+    return subject.map_split("train", lambda split: split.map(_Once))
+
+
+class _Stream(IterableDataset[Any]):
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __iter__(self) -> Any:
+        return (self.data[index] for index in range(len(self.data)))
+
+
+@fault(toy="regressor")
+def stream_read_by_each_worker(subject: Subject) -> Subject:
+    """Two workers both read the whole stream."""
+
+    def build() -> DataLoader[Any]:
+        data: Any = subject.splits["train"].batches().dataset  # type: ignore[attr-defined]
+        return DataLoader(_Stream(data), 16, num_workers=2)
+
+    return subject.map_split("train", lambda split: replace(split, batches=build))
