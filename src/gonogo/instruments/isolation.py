@@ -129,7 +129,7 @@ def relative(before: Tensor, after: Tensor) -> Tensor:
     finite = before[torch.isfinite(before)]
     scale = float(finite.abs().max()) if finite.numel() else 1.0
     change = torch.where(same, 0.0, (before - after).abs()).nan_to_num(nan=1.0, posinf=1.0) / (scale or 1.0)
-    return change.flatten(2).amax(2)
+    return change.reshape(*change.shape[:2], -1).amax(2)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _recorded_in(session: Session, dtype: torch.dtype | None) -> Probe:
     [batch] = session.batches("train", limit=1)
     batch = nested.to(batch, dtype=dtype)
     model = session.copy_model(dtype).eval()
-    _wake(model, session.seed)
+    wake(model, session.seed)
     inputs, call = _first_call(session, model, batch)
     streams = {path: leaf for path, leaf in nested.tensors(inputs).items() if _is_stream(leaf)}
     if not streams:
@@ -111,7 +111,7 @@ def floats(output: Any) -> dict[str, Tensor]:
     return {path: leaf for path, leaf in nested.tensors(plain).items() if leaf.is_floating_point()}
 
 
-def _wake(model: nn.Module, seed: int) -> None:
+def wake(model: nn.Module, seed: int) -> None:
     """Weights that are all zero get small values: behind a zero-initialised layer nothing can be seen."""
     generator = torch.Generator().manual_seed(seeding.derive(seed, "wake"))
     with torch.no_grad():

@@ -1,0 +1,126 @@
+"""Where a batch holds padding, and the same row with its padding cut off.
+
+Padding is what a claimed pad_id fills at the ends of rows, or what a field named mask marks there while the content is
+one constant. Legend of shapes: b rows, t positions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonogo.errors import NotApplicable
+from gonogo.instruments.isolation import padding_of
+from gonogo.training import batch as nested
+from gonogo.training.session import Session
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A batch with padding.
+
+    Attributes:
+        batch: The batch.
+        path: The field in which the padding was found.
+        mask: True where it is padding, [b, t].
+        token: The token that fills it; None for features.
+        row: The row with the most padding.
+        start, stop: The real positions of that row.
+    """
+
+    batch: Any
+    path: str
+    mask: Tensor
+    token: int | None
+    row: int
+    start: int
+    stop: int
+
+    @property
+    def left(self) -> bool:
+        """Is the padding in front?"""
+        return self.start > 0
+
+    def repeated(self) -> Any:
+        """A batch of copies of the row."""
+        b = len(self.mask)
+        return nested.take_rows(nested.clone(self.batch), [self.row] * b, b)
+
+    def trimmed(self) -> Any:
+        """The same with its padding cut off every field that has nothing real there."""
+        b, t = self.mask.shape
+
+        def cut(path: str, leaf: Any) -> Any:
+            if not nested.is_numeric(leaf) or leaf.ndim < 2 or leaf.shape[0] != b:
+                return leaf
+            if leaf.ndim >= 3 and ("mask" in path.lower() or leaf.dtype == torch.bool):
+                return self._cut_axes(leaf, [axis for axis in range(1, leaf.ndim) if leaf.shape[axis] == t])
+            filled = leaf.shape[1] == t and self._is_filled(nested.as_tensor(leaf)[0])
+            return self._cut_axes(leaf, [1]) if filled else leaf
+
+        return nested.map_leaves(cut, self.repeated())
+
+    def _cut_axes(self, leaf: Any, axes: list[int]) -> Any:
+        places = (slice(self.start, self.stop) if axis in axes else slice(None) for axis in range(leaf.ndim))
+        return leaf[tuple(places)]
+
+    def _is_filled(self, row: Tensor) -> bool:
+        """Is there one constant, or a count that goes on, at the padded ends of a row?"""
+        ends = [end for end in (row[: self.start], row[self.stop :]) if len(end)]
+        return all(bool((end == end[:1]).all()) or bool((end.diff(dim=0) == 1).all()) for end in ends)
+
+
+def padded(session: Session, *, batches: int = 4) -> list[Padded]:
+    """For every field, the first batch in which it has padding.
+
+    Raises:
+        NotApplicable: There is none.
+    """
+    found: dict[str, Padded] = {}
+    for batch in session.batches("train", limit=batches):
+        for path, mask, token in _marked(batch, session.claims.pad_id):
+            one = None if path in found else _padded(batch, path, mask, token)
+            if one is not None:
+                found[path] = one
+    if not found:
+        raise NotApplicable("no padding was found: no Claims(pad_id=...) at the ends of rows, no mask field over it")
+    return list(found.values())
+
+
+def _marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | None]]:
+    fields = {path: leaf for path, leaf in nested.tensors(batch).items() if leaf.dim() >= 2 and leaf.shape[1] >= 3}
+    ids = {p: f for p, f in fields.items() if f.dim() == 2 and not f.is_floating_point() and "mask" not in p.lower()}
+    for path, field in ids.items():
+        if pad is not None and field.dtype is not torch.bool and "label" not in path.lower():
+            yield path, padding_of(field, pad), pad
+    for name, mask in fields.items():
+        if "mask" not in name.lower() or mask.dim() != 2 or not bool(((mask == 0) | (mask == 1)).all()):
+            continue
+        for path, field in fields.items():
+            if "mask" not in path.lower() and field.shape[:2] == mask.shape:
+                yield from _filled(path, field, mask.bool())
+
+
+def _filled(path: str, field: Tensor, mask: Tensor) -> Iterator[tuple[str, Tensor, int | None]]:
+    """The side of a mask on which the field is one constant, at the ends of rows, and nowhere else."""
+    flat = field.flatten(2) if field.dim() > 2 else field.unsqueeze(-1)
+    for where in (mask, ~mask):
+        ends = padding_of(where.long(), 1)
+        if not bool(where.any()) or bool(where.all()) or not bool((ends == where).all()):
+            continue
+        inside = flat[where]
+        if bool((inside == inside[0, 0]).all()) and not bool((flat[~where] == inside[0, 0]).all(-1).any()):
+            yield path, where, None if field.is_floating_point() else int(inside[0, 0])
+
+
+def _padded(batch: Any, path: str, mask: Tensor, token: int | None) -> Padded | None:
+    real = (~mask).sum(1)
+    usable = (real >= 2) & (real < mask.shape[1])
+    if not bool(usable.any()):
+        return None
+    row = int(torch.where(usable, real, mask.shape[1] + 1).argmin())
+    places = (~mask[row]).nonzero().flatten()
+    start, stop = int(places.min()), int(places.max()) + 1
+    return Padded(batch, path, mask, token, row, start, stop)
