@@ -111,7 +111,8 @@ class _Run:
     def save(self, path: Path) -> None:
         stateful = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
         state = {name: part.state_dict() for name, part in stateful.items()}
-        torch.save({**state, "scaler": self.scaler.state_dict(), "ema": self.ema.shadow, "calls": self.calls}, path)
+        more = {"scaler": self.scaler.state_dict(), "ema": self.ema.shadow, "calls": self.calls}
+        torch.save({**state, **more, "random": torch.get_rng_state()}, path)
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
@@ -120,6 +121,7 @@ class _Run:
         self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
         self.ema.shadow, self.calls = state["ema"], state["calls"]
+        torch.set_rng_state(state["random"])  # dropout goes on where it was
 
 
 def _rate(update: int) -> float:
