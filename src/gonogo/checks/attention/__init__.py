@@ -1,0 +1,1 @@
+"""Are attention weights what they are called?"""
