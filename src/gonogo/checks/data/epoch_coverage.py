@@ -16,6 +16,8 @@ from gonogo.training import seeding
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
+_START = 8  # batches
+
 
 @check(
     needs={C.TRAIN},
@@ -47,8 +49,7 @@ def epoch_coverage(session: Session, *, limit: int = 20000) -> Observation:
     given = session.loader("train")
     loader = ledger.torch_loader(given)
     found = _two_passes(session, given, limit)
-    copies = _copies(session, loader, limit) if loader is not None else None
-    if copies:
+    if loader is not None and (copies := _copies(session, loader, limit)):
         found["copies"] = Measurement(copies)
     if loader is not None and given is loader:
         drawn = _never_drawn(loader, limit)
@@ -57,10 +58,12 @@ def epoch_coverage(session: Session, *, limit: int = 20000) -> Observation:
 
 
 def _two_passes(session: Session, given: Any, limit: int) -> dict[str, Measurement]:
-    seconds = 0.25 * session.seconds_left
+    seconds = 0.1 * session.seconds_left
     with seeding.seeded(session.seed):
         first = ledger.count_pass(given, most=limit, seconds=seconds)
-        second = ledger.count_pass(given, most=limit, seconds=2 * seconds)
+        # A pass that is not waited for can only be compared at its start.
+        most = limit if first.complete else min(first.batches, _START)
+        second = ledger.count_pass(given, most=most, seconds=3 * seconds)
     if not first.batches:
         raise NotApplicable("the training loader gives no batch")
     lost = max(1.0 - second.batches / first.batches, 0.0) if second.complete else 0.0
@@ -81,15 +84,17 @@ def _copies(session: Session, loader: DataLoader[Any], limit: int) -> int | None
     """How often each item of a finite stream comes when its workers read it; None where that cannot be told."""
     if not isinstance(loader.dataset, IterableDataset) or loader.num_workers < 2:
         return None
-    seconds = 0.2 * session.seconds_left
+    seconds = 0.1 * session.seconds_left
     fresh = [ledger.torch_loader(session.loader("train")) for _ in range(2)]
     if fresh[0] is None or fresh[1] is None:
         return None
     with seeding.seeded(session.seed):
         one = ledger.read_pass(ledger.items_of_stream(fresh[0], 0), most=limit, seconds=seconds)
+        if not one.complete:
+            return None
         workers = ledger.items_of_stream(fresh[1], loader.num_workers)
         several = ledger.read_pass(workers, most=limit * loader.num_workers, seconds=seconds)
-    return (ledger.multiplicity(one.prints, several.prints) or None) if one.complete and several.complete else None
+    return (ledger.multiplicity(one.prints, several.prints) or None) if several.complete else None
 
 
 def _never_drawn(loader: DataLoader[Any], limit: int) -> float | None:
