@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=(), help="beginnings of file names")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    wanted = lambda path: not given.only or path.name.startswith(tuple(given.only))  # noqa: E731
+    wanted = lambda path: not given.only or path.name.startswith(tuple(given.only))
     bank = [twin for twin in twins() if wanted(twin.path)]
     others = [path for path in clean() if wanted(path)]
     with ThreadPoolExecutor(given.jobs) as pool:

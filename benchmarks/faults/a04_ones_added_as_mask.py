@@ -54,5 +54,5 @@ def build(faulty: bool = False, seed: int = 0) -> Program:
     model = Writer(20, 24, faulty)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     data = DataLoader(train, 20, shuffle=True), DataLoader(valid, 30)
-    predict = lambda model, batch: model(batch["input_ids"])  # noqa: E731
+    predict = lambda model, batch: model(batch["input_ids"])
     return program(model, optimizer, loss, data, predict=predict, claims={"causal": True})

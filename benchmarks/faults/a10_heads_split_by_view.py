@@ -57,5 +57,5 @@ def build(faulty: bool = False, seed: int = 0) -> Program:
     model = Writer(20, 32, faulty)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     data = loaders(ids[:, :-1], ids[:, 1:], seed=seed)
-    predict = lambda model, batch: model(batch[0])  # noqa: E731
+    predict = lambda model, batch: model(batch[0])
     return program(model, optimizer, loss, data, predict=predict, claims={"causal": True})

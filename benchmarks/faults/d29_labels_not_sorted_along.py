@@ -50,5 +50,5 @@ def build(faulty: bool = False, seed: int = 0) -> Program:
     valid = DataLoader(rows[180:], 30, collate_fn=collate(faulty))
     model = Packed()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    predict = lambda model, batch: model(batch[0], batch[1])  # noqa: E731
+    predict = lambda model, batch: model(batch[0], batch[1])
     return program(model, optimizer, loss, (train, valid), predict=predict, claims={"classes": 3})

@@ -5,7 +5,7 @@ from _training import generator, plain_step
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-ID, TIER, CATEGORY = "E8", "W", "evaluation"
+ID, TIER, CATEGORY = "E8b", "W", "evaluation"
 REFERENCE = "a threshold of another scale"
 EXPECT = ("evaluation",)
 

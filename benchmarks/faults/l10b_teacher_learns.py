@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from _training import blobs, cut, mlp, plain_step
 from torch import nn
 
-ID, TIER, CATEGORY = "L10", "B", "loss"
+ID, TIER, CATEGORY = "L10b", "B", "loss"
 REFERENCE = "a trainable teacher in knowledge distillation"
 EXPECT = ("model", "learning")
 

@@ -6,7 +6,7 @@ import torch
 from _training import mlp, plain_step, regress, slope
 from torch.utils.data import DataLoader, TensorDataset
 
-ID, TIER, CATEGORY = "O14", "B", "optimizer"
+ID, TIER, CATEGORY = "O14b", "B", "optimizer"
 REFERENCE = "weights kept by reference, as in pytorch/tutorials#188"
 EXPECT = ("learning.average", "learning", "evaluation")
 
