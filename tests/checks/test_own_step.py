@@ -430,3 +430,92 @@ def test_classes_with_weights_do_not_make_an_accumulation_wrong():
         return step
 
     assert not accused(program(make, loss=weighted, accumulation=2), *ALL)
+
+
+# Schedules
+
+
+def scheduled(make_scheduler, per_update=1, **claims):
+    def extra(model, optimizer):
+        return {"scheduler": make_scheduler(optimizer)}
+
+    def make(model, optimizer, extra):
+        def step(model, optimizer, batch):
+            optimizer.zero_grad()
+            value = backward(model, batch)
+            optimizer.step()
+            for _ in range(per_update):
+                extra["scheduler"].step()
+            return value
+
+        return step
+
+    return program(make, extra=extra, **claims)
+
+
+cosine = torch.optim.lr_scheduler.CosineAnnealingLR
+
+
+def test_a_cosine_that_ends_where_it_was_claimed_passes():
+    run = scheduled(lambda optimizer: cosine(optimizer, 60), total_steps=60, final_lr=0.0)
+    assert ask("optimizer.schedule", run).status is Status.PASS
+
+
+def test_a_schedule_per_epoch_is_not_accused():
+    run = scheduled(lambda optimizer: cosine(optimizer, 10), per_update=0, total_steps=60, final_lr=0.0)
+    assert ask("optimizer.schedule", run).status is Status.PASS  # six updates per epoch, ten epochs
+
+
+def test_a_schedule_per_epoch_that_moves_with_every_update_is_found():
+    run = scheduled(lambda optimizer: cosine(optimizer, 7), total_steps=60, final_lr=0.0)
+    assert ask("optimizer.schedule", run).status is Status.FAIL
+
+
+def test_a_schedule_that_nothing_moves_is_found():
+    run = scheduled(lambda optimizer: cosine(optimizer, 60), per_update=0, total_steps=60, final_lr=0.0)
+    assert ask("optimizer.schedule", run).status is Status.FAIL
+
+
+def test_a_cycle_that_is_too_short_is_found():
+    def one_cycle(optimizer):
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=30)
+
+    assert ask("optimizer.schedule", scheduled(one_cycle, total_steps=60, final_lr=0.0)).status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    "make_scheduler",
+    [
+        lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer),
+        lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 10),
+        lambda optimizer: torch.optim.lr_scheduler.ConstantLR(optimizer, 0.1, 5),
+        lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=61),
+    ],
+)
+def test_other_schedules_are_not_accused(make_scheduler):
+    plateau = "Plateau" in type(make_scheduler(torch.optim.SGD([torch.zeros(1)], 0.1))).__name__
+    run = scheduled(make_scheduler, per_update=0 if plateau else 1, total_steps=60)
+    assert not accused(run, "optimizer.schedule")
+
+
+@pytest.mark.parametrize("window", [2, 3, 4])
+def test_a_schedule_that_moves_with_every_micro_batch_is_found(window):
+    def extra(model, optimizer):
+        return {"scheduler": cosine(optimizer, 60)}
+
+    def make(model, optimizer, extra):
+        calls = [0]
+
+        def step(model, optimizer, batch):
+            value = backward(model, batch, 1 / window)
+            calls[0] += 1
+            if calls[0] % window == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+            extra["scheduler"].step()
+            return value
+
+        return step
+
+    run = program(make, extra=extra, accumulation=window, total_steps=60, final_lr=0.0)
+    assert ask("optimizer.schedule", run).status is Status.FAIL
