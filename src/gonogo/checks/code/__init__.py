@@ -1,0 +1,1 @@
+"""Checks of the source code: what running it cannot show."""
