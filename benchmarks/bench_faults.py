@@ -92,7 +92,13 @@ def clean() -> list[Path]:
 
 
 def run(path: Path, *overrides: str) -> Run:
-    """One program under the standard profile, in a process of its own."""
+    """One program under the standard profile; what came out is also told at once, as the whole takes long."""
+    one = _run(path, *overrides)
+    print(path.stem, *overrides, one.verdict, f"{one.seconds:.1f} s", one.note, file=sys.stderr, flush=True)
+    return one
+
+
+def _run(path: Path, *overrides: str) -> Run:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         subject = f"{path.relative_to(ROOT)}:build"
