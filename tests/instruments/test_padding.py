@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from gonogo.errors import NotApplicable
+from gonogo.instruments.padding import padded
+from gonogo.training.claims import Claims
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+
+IDS = torch.tensor([[5, 6, 7, 8, 0], [5, 6, 0, 0, 0], [5, 6, 7, 0, 0]])
+
+
+def fields(pad_id=None, **batch):
+    session = Session(Subject("b", splits={"train": lambda: [batch]}, claims=Claims(pad_id=pad_id)))
+    return padded(session)
+
+
+def test_the_row_with_the_most_padding_is_cut_to_its_real_part():
+    [one] = fields(pad_id=0, ids=IDS, labels=IDS.masked_fill(IDS == 0, -100), lengths=torch.tensor([4, 2, 3]))
+    assert (one.row, one.start, one.stop, one.left) == (1, 0, 2, False)
+    cut = one.trimmed()
+    assert cut["ids"].tolist() == [[5, 6]] * 3
+    assert cut["labels"].tolist() == [[5, 6]] * 3
+    assert cut["lengths"].tolist() == [2, 2, 2]
+
+
+def test_padding_in_front_is_found_too():
+    [one] = fields(pad_id=0, ids=IDS.flip(1))
+    assert (one.start, one.stop, one.left) == (3, 5, True)
+
+
+def test_a_mask_of_either_polarity_names_the_padding_of_features():
+    x = torch.randn(3, 5, 2).masked_fill((IDS == 0).unsqueeze(-1), 0.0)
+    for mask in (IDS == 0, (IDS != 0).long(), (IDS != 0).float()):
+        [one] = fields(x=x, mask=mask)
+        assert torch.equal(one.mask, IDS == 0)
+        assert one.token is None
+
+
+def test_a_mask_of_tokens_to_predict_is_no_padding():
+    hidden = torch.tensor([[0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0, 0, 1, 0, 0]]).bool()
+    with pytest.raises(NotApplicable, match="no padding"):
+        fields(ids=torch.arange(15).view(3, 5).masked_fill(hidden, 99), mask=hidden)
