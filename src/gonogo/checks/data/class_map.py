@@ -20,7 +20,6 @@ from gonogo.training.subject import Subject
 
 _MAPS = ("class_to_idx", "classes", "class_to_index", "label_to_idx", "label2id", "label_map", "stoi", "word2idx")
 _MAPS += ("vocab", "vocabulary", "token_to_id", "char_to_idx", "categories")
-_MOST_CLASSES = 1000
 
 
 @check(
@@ -65,7 +64,7 @@ def class_map(session: Session, *, limit: int = 2000) -> Observation:
         found["new_classes"] = new
     if not found:
         raise NotApplicable("the data sets carry no table of classes, and the targets are no classes")
-    columns = ("table", "name", "number in train", "number there", "split")
+    columns = ("table", "name", "in train", "there", "split")
     return Observation(found, (Table("Names with two numbers", columns, tuple(sorted(rows, key=str))),))
 
 
@@ -97,21 +96,21 @@ def _numbered(table: Any) -> dict[str, Any]:
 
 def _new_classes(session: Session, limit: int) -> Measurement | None:
     """The share of held-out samples of classes that train does not have; None where targets are no classes."""
+    seconds = 0.3 * session.seconds_left
     with seeding.seeded(session.seed):
-        held = _classes(session, "valid", limit)
-        if not held or len(set(held)) > _MOST_CLASSES or len(set(held)) > len(held) / 4:
+        held = _classes(session, "valid", limit, seconds)
+        if not held or len(set(held)) > len(held) / 4:
             return None
-        trained = _classes(session, "train", None)
-    if not trained or session.seconds_left < 0:
+        trained = _classes(session, "train", None, seconds)
+    if not trained:
         return None
-    known = set(trained)
-    return Measurement(sum(one not in known for one in held) / len(held), n=len(held))
+    new = set(held) - set(trained)
+    return Measurement(sum(one in new for one in held) / len(held), n=len(held))
 
 
-def _classes(session: Session, name: str, limit: int | None) -> list[int]:
+def _classes(session: Session, name: str, limit: int | None, seconds: float) -> list[int]:
     found: list[int] = []
-    reading = samples.Reading(samples.of_split(session, name), 0.3 * session.seconds_left, session.seed)
-    for _, sample in reading:
+    for _, sample in (reading := samples.Reading(samples.of_split(session, name), seconds, session.seed)):
         target = fields.roles(sample, session.claims).target
         numbers = list(nested.tensors(target).values())
         if isinstance(target, int) and not isinstance(target, bool):
@@ -119,7 +118,7 @@ def _classes(session: Session, name: str, limit: int | None) -> list[int]:
         elif len(numbers) == 1 and numbers[0].numel() == 1 and not numbers[0].is_floating_point():
             found.append(int(numbers[0]))
         else:
-            return []
+            return []  # no classes
         if limit is not None and len(found) >= limit:
             return found
     return found if limit is not None or reading.complete else []
