@@ -19,6 +19,7 @@ from gonogo.errors import CheckError, NotApplicable, SubjectError
 from gonogo.training import batch as batches_
 from gonogo.training import fingerprint, loop, seeding
 from gonogo.training.claims import Claims
+from gonogo.training.masks import follow_queries
 from gonogo.training.subject import Split, Subject
 
 _NEEDS = {
@@ -217,7 +218,7 @@ class Session:
         except Exception:  # locks and non-leaf tensors as attributes cannot be copied; __deepcopy__ may raise anything
             duplicate = self.build_model()
             duplicate.load_state_dict(self.model.state_dict())
-        return duplicate.to(dtype) if dtype else duplicate
+        return follow_queries(duplicate.to(dtype)) if dtype else duplicate
 
     # What the runner needs
 
