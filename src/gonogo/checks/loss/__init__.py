@@ -1,0 +1,1 @@
+"""Does the loss say what is meant?"""

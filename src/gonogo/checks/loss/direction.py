@@ -1,0 +1,80 @@
+"""A loss that falls when predictions get worse."""
+
+import torch
+from torch import Tensor
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.instruments.interception import Call, recorded
+from gonogo.training.session import Session, all_of
+from gonogo.training.subject import Subject
+
+
+@check(
+    needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN},
+    effort=Effort.FIT,
+    after=("model.nonfinite-values",),
+    explains=("learning.", "gradient."),
+    criteria=[
+        at_most("all_reversed", fail=0, source="ours: a run whose every loss grows with its prediction errors"),
+        at_most("reversed_terms", warn=0, source="ours: adversarial and entropy terms are negative by right"),
+        at_most("dead_terms", warn=0, source="ours: a term with factor zero may wait for its turn in a schedule"),
+    ],
+    since="0.1",
+)
+def direction(session: Session) -> Observation:
+    """Every term of the loss pulls the right way | A term of the loss pulls the wrong way, or not at all
+
+    What: watches the results of torch's loss functions inside the loss, and differentiates the loss by each of them.
+        `all_reversed` is 1 if every factor is negative, `reversed_terms` counts negative ones among others,
+        `dead_terms` those that do not reach the loss: factor zero, or detached.
+    Why: with the wrong sign, training makes the predictions worse as fast as it can; a term without effect is a
+        mechanism of the paper that is switched off.
+    Fix: look for a minus sign, a maximised metric, a weight of 0 in the configuration, detach() or item() on a term.
+    Shapes: any.
+    Units: all_reversed: 1; reversed_terms, dead_terms: terms.
+    Source: ours.
+    """
+    if len(all_of(session.optimizer)) > 1:
+        raise NotApplicable("with several optimizers one term pulls against another by design")
+    [batch] = session.batches("train", limit=1)
+    calls, loss = recorded(session, session.model, batch)
+    terms = [call for call in calls if isinstance(call.result, Tensor) and call.result.requires_grad]
+    if loss is None or not terms:
+        raise NotApplicable("the loss calls none of the loss functions that are watched")
+    if not loss.requires_grad:
+        raise NotApplicable("the loss has no gradient; model.unused-parameters tells more")
+    factors = [_factor(loss, call) for call in terms]
+    negative = sum(factor < 0 for factor in factors)
+    every = negative == len(factors)
+    rows = [(call.name, factor) for call, factor in zip(terms, factors, strict=True)]
+    return Observation(
+        {
+            "all_reversed": Measurement(float(every), n=len(factors)),
+            "reversed_terms": Measurement(0 if every else negative, "{term}", n=len(factors)),
+            "dead_terms": Measurement(sum(factor == 0 for factor in factors), "{term}", n=len(factors)),
+        },
+        (Table("Factors of the terms", ("term", "derivative of the loss"), tuple(rows)),),
+    )
+
+
+def _factor(loss: Tensor, call: Call) -> float:
+    """How the loss changes when this term grows: the sum over its elements."""
+    assert call.result is not None
+    [gradient] = torch.autograd.grad(loss, [call.result], retain_graph=True, allow_unused=True)
+    return 0.0 if gradient is None else float(gradient.double().sum())
+
+
+@fault()
+def sign_flipped(subject: Subject) -> Subject:
+    """The loss is negated."""
+    return subject.map_loss(lambda loss: lambda model, batch: -loss(model, batch))
+
+
+@fault(expect=Status.WARN)
+def term_times_zero(subject: Subject) -> Subject:
+    """One of two terms has weight zero."""
+    return subject.map_loss(lambda loss: lambda model, batch: loss(model, batch) + 0.0 * loss(model, batch))

@@ -1,0 +1,128 @@
+"""An input that the answer does not depend on was not used."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonogo.audit import fields
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.instruments.rows import sample_rows
+from gonogo.training import batch as nested
+from gonogo.training import seeding
+from gonogo.training.session import Session, evaluating
+from gonogo.training.subject import Subject
+
+
+@check(
+    needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN},
+    effort=Effort.FIT,
+    after=("model.nonfinite-values",),
+    explains=("learning.",),
+    criteria=[
+        at_most("blind", fail=0, source="exact: outputs equal bit for bit although every input was exchanged"),
+        at_most("unused_claimed", fail=0, source="exact: as blind, for a field that the claims name"),
+        at_most("unused_fields", warn=0, source="ours: fields may be there for the loss or the log only"),
+    ],
+    since="0.1",
+)
+def input_dependence(session: Session, *, steps: int = 3) -> Observation:
+    """The answer depends on the inputs | The answer does not depend on its inputs
+
+    What: takes some optimizer steps (a head may start at zero), then exchanges each field of a batch among its samples
+        and looks whether any output changes, in evaluation mode. `blind` is 1 if no field matters, `unused_claimed`
+        counts fields named in Claims(modalities=...) that do not, `unused_fields` other numeric input fields.
+    Why: a modality that a default drops, a slice taken twice, a key that forward ignores: the loss falls on what is
+        left, and the ablation that should show it was never run.
+    Fix: follow the field from the batch to the layer that should read it; look at keys, slices and `if` branches.
+    Shapes: fields with the batch's rows on the first or second axis.
+    Units: blind: 1; unused_claimed, unused_fields: fields.
+    Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "input-independent baseline"; ours.
+    """
+    batches = session.batches("train", limit=steps)
+    rows = sample_rows(session, batches[0])
+    for index in range(steps):
+        session.step(nested.clone(batches[index % len(batches)]))
+    names = _inputs(session, batches[0], rows)
+    if not names:
+        raise NotApplicable("no field of the batch can be exchanged among its samples")
+    base = _outputs(session, batches[0])
+    matters = {name: _matters(session, batches[0], [name], rows, base) for name in names}
+    blind = not any(matters.values()) and not _matters(session, batches[0], names, rows, base)
+    claimed = {name: _is_claimed(session, name) for name in names}
+    unused = [name for name in names if not matters[name] and not blind]
+    table = tuple((name, "yes" if matters[name] else "no", "yes" if claimed[name] else "") for name in names)
+    return Observation(
+        {
+            "blind": Measurement(float(blind)),
+            "unused_claimed": Measurement(sum(claimed[name] for name in unused), "{field}"),
+            "unused_fields": Measurement(
+                sum(not claimed[name] and _is_feature(batches[0], name) for name in unused), "{field}"
+            ),
+        },
+        (Table("What the outputs depend on", ("field", "matters", "claimed"), table),),
+    )
+
+
+def _inputs(session: Session, batch: Any, rows: int) -> list[str]:
+    """Numeric fields that differ between samples and are not the target."""
+    inside = fields.roles(batch, session.claims).input
+    known = {id(leaf) for _, leaf in nested.walk(inside)}
+    found = {path: leaf for path, leaf in nested.walk(batch) if isinstance(leaf, Tensor) and id(leaf) in known}
+    return [path for path, leaf in found.items() if nested.row_axis(leaf, rows) is not None and _varies(leaf, rows)]
+
+
+def _varies(leaf: Tensor, rows: int) -> bool:
+    return not leaf.equal(_exchanged(leaf, rows))
+
+
+def _exchanged(leaf: Tensor, rows: int) -> Tensor:
+    return leaf.roll(max(1, rows // 2), nested.row_axis(leaf, rows) or 0)
+
+
+def _matters(session: Session, batch: Any, names: list[str], rows: int, base: dict[str, Tensor]) -> bool:
+    def change(path: str, leaf: Any) -> Any:
+        return _exchanged(leaf, rows) if path in names else leaf
+
+    found = _outputs(session, nested.map_leaves(change, batch))
+    return found.keys() != base.keys() or any(not found[path].equal(base[path]) for path in base)
+
+
+def _outputs(session: Session, batch: Any) -> dict[str, Tensor]:
+    with torch.no_grad(), evaluating(session.model) as model, seeding.seeded(session.seed):
+        return {path: leaf.nan_to_num() for path, leaf in session.outputs(nested.clone(batch), model).items()}
+
+
+def _is_claimed(session: Session, path: str) -> bool:
+    return any(name in path.split(".") or path.startswith(name) for name in session.claims.modalities)
+
+
+def _is_feature(batch: Any, path: str) -> bool:
+    """Floating-point fields with more than one number per sample: ids, weights and lengths need not matter."""
+    leaf = dict(nested.walk(batch))[path]
+    return leaf.is_floating_point() and leaf.dim() > 1
+
+
+@fault()
+def input_replaced_by_zeros(subject: Subject) -> Subject:
+    """The model's answer is multiplied by zero."""
+    return subject.map_outputs(lambda output: 0.0 * output)
+
+
+@fault(expect=Status.FAIL, toy="multimodal")
+def stream_dropped(subject: Subject) -> Subject:
+    """One of the streams never arrives."""
+
+    def silenced(path: str, leaf: Any) -> Any:
+        return torch.zeros_like(leaf) if "audio" in path and leaf.is_floating_point() else leaf
+
+    def deaf(function: Any) -> Any:
+        return function and (lambda model, batch: function(model, nested.map_leaves(silenced, batch)))
+
+    claimed = subject.with_claims(modalities=("audio",))
+    return replace(claimed, loss=deaf(claimed.loss), predict=deaf(claimed.predict))
