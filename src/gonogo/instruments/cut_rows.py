@@ -53,6 +53,16 @@ class _Watch(TorchFunctionMode):
         return out
 
 
+def mixes(session: Session) -> bool:
+    """Does the model attend, convolve or recur, so that positions are meant to see each other?"""
+    if any(isinstance(module, nn.RNNBase | nn.Conv1d) for module in session.model.modules()):
+        return True
+    [batch] = session.batches("train", limit=1)
+    with _Watch() as watch:
+        _answer(session, batch, None)
+    return watch.attention
+
+
 def changes(session: Session, one: Padded) -> list[Change]:
     """The change of every output of a row, and of the loss, when its padding is cut off; empty if that fails."""
     whole, cut = one.repeated(), one.trimmed()

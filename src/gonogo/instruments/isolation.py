@@ -4,6 +4,7 @@ Legend of shapes: b rows, t positions.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -43,9 +44,10 @@ class View:
         for rows, time in orders if output.dim() >= 3 else []:
             if output.shape[rows] == b and abs(output.shape[time] - t) <= 1:
                 return output.movedim((rows, time), (0, 1))
-        for length in (t, t - 1) if output.dim() == 2 and output.shape[1] > 1 and self.rows == 0 else ():
+        for length in (t, t - 1) if output.dim() == 2 and output.shape[1] > 1 else ():
             if length > 1 and output.shape[0] == b * length:
-                return output.unflatten(0, (b, length))
+                sizes = (b, length) if self.rows < self.time else (length, b)
+                return output.unflatten(0, sizes).movedim((min(self.rows, 1), min(self.time, 1)), (0, 1))
         return None
 
 
@@ -114,9 +116,12 @@ def response(probe: Probe, view: View, where: Tensor) -> Tensor:
     """[b, t]: how much the output at each position changes when the stream changes at `where`, relative to its size."""
     output, stream = output_of(probe, view), probe.streams[view.path]
     assert output is not None  # views without an output are not handed out
-    changed = view.back(replaced(view.of(stream), where, probe.seed))
+    changed = view.back(replaced(view.of(stream), where, probe.seed)).contiguous()
     before = view.output(probe.outputs[output], stream)
-    after = view.output(probe.replay({view.path: changed})[output], stream)
+    try:
+        after = view.output(probe.replay({view.path: changed})[output], stream)
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        raise NotApplicable(f"the model refuses other content in {view.path}: {error}") from None
     if before is None or after is None or before.shape != after.shape:
         raise NotApplicable("the outputs have another shape at each call")
     change = relative(before, after)
@@ -140,20 +145,23 @@ class Reach:
         view: The view.
         leak: Largest change of an output when only later positions change.
         past: Largest change of an output when only earlier positions change.
-        rows: (cut position, leak, past), for tables.
+        rows: (cut position, leak, past), for tables; where nothing real stands behind a cut its past is None.
     """
 
     view: View
     leak: float
     past: float
-    rows: tuple[tuple[int, float, float], ...]
+    rows: tuple[tuple[int, float, float | None], ...]
 
 
 @instrument
 def reaches(session: Session, *, cuts: int = 3) -> tuple[Reach, ...]:
     """The reach of every view that ties positions together; padding is neither changed nor looked at."""
     probe = recorded(session)
-    found = [reach_of(probe, view, session.claims.pad_id, cuts) for view in views(probe)]
+    found: list[Reach] = []
+    for view in views(probe):
+        with suppress(NotApplicable):  # labels beside the tokens may refuse other content
+            found.append(reach_of(probe, view, session.claims.pad_id, cuts))
     return tuple(reach for reach in found if reach.leak or reach.past)
 
 
@@ -165,27 +173,32 @@ def reach_of(probe: Probe, view: View, pad: int | None, cuts: int) -> Reach:
     places = sorted(
         {max(t * (i + 1) // (cuts + 1) - 1, 0) for i in range(cuts)} | {t - 2}, key=lambda p: abs(p - t // 2)
     )
-    rows: list[tuple[int, float, float]] = []
+    rows: list[tuple[int, float, float | None]] = []
     for cut in places:
         rows.append((cut, *_at(probe, view, real, cut)))
         if not rows[0][1] and not rows[0][2] and len(rows) > 1:
             break
-    return Reach(view, max(row[1] for row in rows), max(row[2] for row in rows), tuple(sorted(rows)))
+    return Reach(view, max(row[1] for row in rows), max(row[2] or 0.0 for row in rows), tuple(sorted(rows)))
 
 
-def _at(probe: Probe, view: View, real: Tensor, cut: int) -> tuple[float, float]:
-    t = real.shape[1]
-    later = (torch.arange(t, device=real.device) > cut).expand_as(real) & real
-    earlier = (torch.arange(t, device=real.device) <= cut).expand_as(real) & real
-    found: list[float] = []
-    for where, looks_back in ((later, True), (earlier, False)):
-        if not bool(where.any()):
-            found.append(0.0)
-            continue
-        change = response(probe, view, where)
-        slack = max(t - change.shape[1], 0)  # an output with fewer positions may have lost the first one
-        at = torch.arange(change.shape[1], device=real.device)
-        seen = functional.pad(real, (0, max(change.shape[1] - t, 0)), value=True)[:, : change.shape[1]]
-        looked = (at <= cut - slack if looks_back else at > cut) & seen
-        found.append(float(change[looked].max()) if bool(looked.any()) else 0.0)
-    return found[0], found[1]
+def _at(probe: Probe, view: View, real: Tensor, cut: int) -> tuple[float, float | None]:
+    places = torch.arange(real.shape[1], device=real.device)
+    leak = _change(probe, view, real, (places > cut) & real, until=cut)
+    past = _change(probe, view, real, (places <= cut) & real, behind=cut)
+    return leak or 0.0, past
+
+
+def _change(
+    probe: Probe, view: View, real: Tensor, where: Tensor, until: int | None = None, behind: int | None = None
+) -> float | None:
+    """The largest change of real outputs up to, or behind, a position; None if there are none to look at."""
+    if not bool(where.any()):
+        return None
+    change, t = response(probe, view, where), real.shape[1]
+    places = torch.arange(change.shape[1], device=real.device)
+    seen = functional.pad(real, (0, max(change.shape[1] - t, 0)), value=True)[:, : change.shape[1]]
+    if until is not None:  # an output with fewer positions may have lost the first one
+        seen = seen & (places <= until - max(t - change.shape[1], 0))
+    if behind is not None:
+        seen = seen & (places > behind) & where.any(1, keepdim=True)
+    return float(change[seen].max()) if bool(seen.any()) else None

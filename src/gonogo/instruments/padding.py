@@ -64,7 +64,8 @@ class Padded:
 
     def _cut_axes(self, leaf: Any, axes: list[int]) -> Any:
         places = (slice(self.start, self.stop) if axis in axes else slice(None) for axis in range(leaf.ndim))
-        return leaf[tuple(places)]
+        part = leaf[tuple(places)]
+        return part.contiguous() if isinstance(part, Tensor) else part  # user code may ask for a view of it
 
     def _is_filled(self, row: Tensor) -> bool:
         """Is there one constant, or a count that goes on, at the padded ends of a row?"""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gonogo.errors import NotApplicable
-from gonogo.instruments.isolation import View, output_of, response, views
+from gonogo.instruments.isolation import View, output_of, reaches, response, views
 from gonogo.instruments.memo import instrument
 from gonogo.instruments.recorded_call import Probe, recorded
 from gonogo.training import batch as nested
@@ -40,21 +40,32 @@ class Supervision:
 
 @instrument
 def token_views(session: Session) -> tuple[View, ...]:
-    """The inputs of token ids on which the outputs depend, rows first.
+    """The inputs of token ids on which the outputs depend.
 
     Raises:
         NotApplicable: There are none.
     """
     probe = recorded(session)
-    ids = [view for view in views(probe) if view.rows == 0 and not probe.streams[view.path].is_floating_point()]
-    found = tuple(view for view in ids if bool(response(probe, view, _everywhere(probe, view)).any()))
+    ids = [view for view in views(probe) if not probe.streams[view.path].is_floating_point()]
+    tied = {reach.view for reach in reaches(session)}
+    # Where only sequence-first ties positions together, the other reading takes samples for positions.
+    swapped = {view.path for view in tied if view.rows == 1} - {view.path for view in tied if view.rows == 0}
+    read = [view for view in ids if view.rows == int(view.path in swapped)]
+    found = tuple(view for view in read if _reacts(probe, view))
     if not found:
         raise NotApplicable("no output with positions depends on token ids")
     return found
 
 
+def _reacts(probe: Probe, view: View) -> bool:
+    try:
+        return bool(response(probe, view, _everywhere(probe, view)).any())
+    except NotApplicable:  # labels beside the tokens may refuse other content
+        return False
+
+
 def _everywhere(probe: Probe, view: View) -> Tensor:
-    return torch.ones_like(probe.streams[view.path], dtype=torch.bool)
+    return torch.ones_like(view.of(probe.streams[view.path]), dtype=torch.bool)
 
 
 @instrument
@@ -100,7 +111,7 @@ def _ask(session: Session, model: nn.Module, batch: Any, view: View, output: str
     gradient = None if logits is None or logits.grad is None else view.output(logits.grad, tokens)
     if gradient is None or gradient.dim() != 3:
         return None
-    return Supervision(batch, tokens, wanted_of(gradient), float(loss.detach()))
+    return Supervision(batch, view.of(tokens), wanted_of(gradient), float(loss.detach()))
 
 
 def wanted_of(gradient: Tensor) -> Tensor:
@@ -137,7 +148,7 @@ def horizon(session: Session, *, view: View) -> int:
         NotApplicable: No output depends on the tokens in the middle.
     """
     probe = recorded(session)
-    length = probe.streams[view.path].shape[1]
+    length = probe.streams[view.path].shape[view.time]
     seen: list[int] = []
     for place in sorted({length // 3, length // 2, 2 * length // 3}):
         where = torch.zeros_like(_everywhere(probe, view))

@@ -206,3 +206,7 @@ class HeadsByReshape(Net):
 
 def test_heads_that_hold_pieces_of_the_sequence_are_warned_about():
     assert verdict(subject(HeadsByReshape)) is Status.WARN
+
+
+def test_a_table_of_pairs_of_tokens_is_a_causal_model():
+    assert verdict(subject(lambda: nn.Embedding(V, V))) is Status.PASS

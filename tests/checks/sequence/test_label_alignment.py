@@ -102,3 +102,22 @@ def test_regression_is_not_asked():
         return (model(rows[:, :T]) - 1.0).square().mean()
 
     assert verdict(Recurrent, loss, causal=True) is Status.SKIP
+
+
+class StepsFirst(nn.Module):
+    """Positions on the first axis, logits flattened: how recurrent language models were written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.rnn, self.head = nn.Embedding(V, D), nn.GRU(D, D), nn.Linear(D, V)
+
+    def forward(self, ids):
+        return self.head(self.rnn(self.embed(ids))[0]).view(-1, V)
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(1, Status.PASS), (0, Status.FAIL), (2, Status.FAIL)])
+def test_positions_on_the_first_axis_are_read_as_such(shift, expected):
+    def loss(model, rows):
+        return functional.cross_entropy(model(rows[:, :T].T), rows[:, shift : T + shift].T.reshape(-1))
+
+    assert verdict(StepsFirst, loss, causal=True) is expected

@@ -12,7 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.isolation import View, output_of, padding_of, relative, views
+from gonogo.instruments.isolation import View, output_of, padding_of, reaches, relative, views
 from gonogo.instruments.recorded_call import Probe, recorded
 from gonogo.training import batch as nested
 from gonogo.training import seeding
@@ -50,7 +50,8 @@ def position_table(session: Session, *, batches: int = 128) -> Observation:
     usual, longest, batch = _longest(session, batches)
     error = _error(session, batch) if longest > usual else ""
     measured = {"too_long": Measurement(int(bool(error)), "{time}")}
-    orders = [change for view in found if (change := _order(session, probe, view)) is not None]
+    tied = [reach.view for reach in reaches(session) if reach.past and reach.view in found]
+    orders = [change for view in tied if (change := _order(session, probe, view)) is not None]
     if session.claims.causal and orders:
         measured["order"] = Measurement(max(orders))
     table = Table("Longest sequences", ("length", "of the first batch", "error"), ((longest, usual, error),))
