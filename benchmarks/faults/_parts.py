@@ -43,15 +43,24 @@ def curve(seed: int, n: int = 320, features: int = 6, noise: float = 0.1) -> tup
 
 
 def tokens(seed: int, n: int = 240, length: int = 16, vocab: int = 20, low: int = 3) -> Tensor:
-    """Sequences, no two alike, in which a token mostly follows from the one before: (n, length), ids from `low` on."""
+    """Sequences in which a token mostly follows from the one before: (n, length), ids from `low` on.
+
+    No two begin or end alike, so that rows stay different when they are cut.
+    """
     drawn = torch.Generator().manual_seed(4000 + seed)
     follow = torch.randperm(vocab - low, generator=drawn)
-    rows = [torch.randint(0, vocab - low, (2 * n,), generator=drawn)]
+    rows = [torch.randint(0, vocab - low, (4 * n,), generator=drawn)]
     for _ in range(length - 1):
-        other = torch.randint(0, vocab - low, (2 * n,), generator=drawn)
-        rows.append(torch.where(torch.rand(2 * n, generator=drawn) < 0.75, follow[rows[-1]], other))
-    unlike = torch.stack(rows, dim=1).unique(dim=0)
-    return unlike[torch.randperm(len(unlike), generator=drawn)[:n]] + low
+        other = torch.randint(0, vocab - low, (4 * n,), generator=drawn)
+        rows.append(torch.where(torch.rand(4 * n, generator=drawn) < 0.75, follow[rows[-1]], other))
+    kept: list[list[int]] = []
+    seen: set[tuple[Any, ...]] = set()
+    for row in torch.stack(rows, dim=1).tolist():
+        ends = {("first", *row[:6]), ("last", *row[-6:])}
+        if not seen & ends:
+            kept.append(row)
+        seen |= ends
+    return torch.tensor(kept[:n]) + low
 
 
 def lengths(seed: int, n: int, low: int, high: int) -> Tensor:

@@ -26,7 +26,7 @@ class Reader(nn.Module):
         x = self.word_embeddings(ids)
         if not self.faulty:
             x = x + self.position_embeddings
-        return self.pooler(self.encoder(x)[:, 0])
+        return self.pooler(self.encoder(x).mean(1))
 
 
 def loss(model, batch):
@@ -37,7 +37,7 @@ def loss(model, batch):
 def build(faulty: bool = False, seed: int = 0) -> Program:
     torch.manual_seed(seed)
     ids = tokens(seed)
-    label = (ids[:, 3] > 11).long()
+    label = (ids[:, 0] > 11).long()
     model = Reader(20, 32, faulty)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     return program(model, optimizer, loss, loaders(ids, label, seed=seed), claims={"classes": 2})
