@@ -67,7 +67,7 @@ def split(session: Session, *, limit: int = 512) -> Observation:
 
 def _keep(asked: list[Tensor], inputs: Any) -> None:
     for tensor in nested.tensors(inputs).values():
-        if len(asked) < 4096 and tensor.dim() > 1 and tensor[0].numel() >= _SMALL:
+        if len(asked) < 4096 and tensor.dim() > 1 and tensor.shape[0] and tensor[0].numel() >= _SMALL:
             asked.append(tensor.detach().clone())
 
 
