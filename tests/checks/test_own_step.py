@@ -519,3 +519,56 @@ def test_a_schedule_that_moves_with_every_micro_batch_is_found(window):
 
     run = program(make, extra=extra, accumulation=window, total_steps=60, final_lr=0.0)
     assert ask("optimizer.schedule", run).status is Status.FAIL
+
+
+# Tokens
+
+
+def tokens(share, dropout=0.0):
+    """A window of two over texts of unequal lengths; `share(tokens of the micro-batch)` multiplies its summed loss."""
+
+    def summed(model, batch):
+        logits = model(batch[0])
+        return nn.functional.cross_entropy(logits.flatten(0, 1), batch[1].flatten(), reduction="sum")
+
+    def mean(model, batch):
+        return summed(model, batch) / (batch[1] != -100).sum()
+
+    def build():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Embedding(9, 6), nn.Dropout(dropout), nn.Linear(6, 9))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        counted = [0, 0]
+
+        def step(model, optimizer, batch):
+            count = int((batch[1] != -100).sum())
+            loss = summed(model, batch)
+            (loss * share(count)).backward()
+            counted[0], counted[1] = counted[0] + 1, counted[1] + count
+            if counted[0] % 2 == 0:
+                for parameter in model.parameters() if share(count) == 1.0 else []:
+                    parameter.grad /= counted[1]
+                optimizer.step()
+                optimizer.zero_grad()
+                counted[1] = 0
+            return float(loss.detach()) / count
+
+        data = torch.Generator().manual_seed(1)
+        lengths = torch.arange(16) % 7 + 2
+        batches = []
+        for x in torch.randint(9, (4, 16, 8), generator=data):
+            batches.append((x, x.roll(-1, 1).masked_fill(torch.arange(8) >= lengths[:, None], -100)))
+        parts = {"model": model, "optimizer": optimizer, "loss": mean, "step": step, "train_loader": batches}
+        return parts | {"claims": {"accumulation": 2}}
+
+    return from_parts(build(), build, "tokens")
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_one_division_by_all_tokens_of_a_window_is_not_accused(dropout):
+    assert not accused(tokens(lambda count: 1.0, dropout), *ALL)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_mean_of_unequal_means_is_found(dropout):
+    assert ask("gradient.accumulation", tokens(lambda count: 0.5 / count, dropout)).status is Status.FAIL

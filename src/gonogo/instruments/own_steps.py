@@ -141,9 +141,13 @@ def forwards_of_loss(session: Session, batch: Any) -> int:
     return own.forwards
 
 
-def loss_gradients(session: Session, batches: Sequence[Any]) -> list[Tensor]:
-    """The gradient of the declared loss on each batch, under the seeds that the calls of `OwnSteps` have."""
+def loss_gradients(session: Session, batches: Sequence[Any], *, training: bool = True) -> list[Tensor]:
+    """The gradient of the declared loss on each batch, under the seeds that the calls of `OwnSteps` have.
+
+    In evaluation mode the loss of a batch can be compared with those of its parts: nothing is dropped at random.
+    """
     own = OwnSteps(session)
+    own.model.train(training)
     found: list[Tensor] = []
     for index, batch in enumerate(batches):
         for parameter in own.model.parameters():

@@ -48,7 +48,7 @@ def accumulation(session: Session) -> Observation:
     Units: ratio, weight_error: 1.
     Source: transformers issue 34191, unsloth-zoo issue 1023, axolotl issue 1100.
     """
-    count = session.claims.accumulation
+    count, pad = session.claims.accumulation, session.claims.pad_id
     parts, seen, wanted = _declared(session, count) if count > 1 else _within_a_step(session)
     if not seen.explains(0.02) or not wanted.total or not seen.total:
         raise NotApplicable("the step's gradient is no sum of the declared loss's gradients")
@@ -57,8 +57,7 @@ def accumulation(session: Session) -> Observation:
     if wanted.explains(1e-3):  # else the loss of the whole batch is no sum over its parts, and says nothing of shares
         error = max(abs(a - b) for a, b in zip(*shares, strict=True)) * count
         # Weighted classes and random masks make shares unequal, too, and nobody divides by those.
-        known = [[1 / count] * count, *token_shares(parts, session.claims.pad_id)]
-        sure = any(_near(shares[1], other) for other in known)
+        sure = any(_near(shares[1], other) for other in [[1 / count] * count, *token_shares(parts, pad)])
         found["weight_error"] = Measurement(error, low=None if sure else 0.0, high=None if sure else error, n=count)
     rows = tuple((i, *pair) for i, pair in enumerate(zip(seen.coefficients, wanted.coefficients, strict=True)))
     return Observation(found, (Table("Weight of each micro-batch", ("micro-batch", "seen", "expected"), rows),))
@@ -78,12 +77,15 @@ def _near(one: Sequence[float], two: Sequence[float]) -> bool:
 def _declared(session: Session, count: int) -> tuple[list[Any], Fit, Fit]:
     """One window of `count` calls against one gradient of the whole."""
     whole, parts = micro_batches(session, count)
-    gradients = own_steps.loss_gradients(session, parts)
-    seen, _ = _held(session, parts)
-    expected = fit(own_steps.loss_gradients(session, [whole])[0], gradients)
-    if not expected.explains(1e-3):  # dropout, or rows that see each other: equal parts then
+    seen, expected = _held(session, parts)[0], _expected(session, whole, parts)
+    if not expected.explains(1e-3):  # rows that see each other: equal parts then
         expected = Fit((1 / count,) * count, 1.0)
-    return parts, fit(seen, gradients), expected
+    return parts, fit(seen, own_steps.loss_gradients(session, parts)), expected
+
+
+def _expected(session: Session, whole: Any, parts: list[Any]) -> Fit:
+    [gradient, *of_parts] = own_steps.loss_gradients(session, [whole, *parts], training=False)
+    return fit(gradient, of_parts)
 
 
 def _within_a_step(session: Session) -> tuple[list[Any], Fit, Fit]:
@@ -94,9 +96,8 @@ def _within_a_step(session: Session) -> tuple[list[Any], Fit, Fit]:
     if count < 2:
         raise NotApplicable("each call makes one update from one forward pass: nothing is accumulated")
     whole, parts = micro_batches(session, count)
-    gradients = own_steps.loss_gradients(session, parts)
-    expected = fit(own_steps.loss_gradients(session, [whole])[0], gradients)
-    found = fit(_held(session, [whole])[0], gradients)
+    expected, held = _expected(session, whole, parts), _held(session, [whole])[0]
+    found = fit(held, own_steps.loss_gradients(session, parts))
     if not (expected.explains(1e-3) and found.explains(1e-3)):
         raise NotApplicable("the parts into which a call cuts its batch cannot be told apart")
     return parts, found, expected
@@ -107,8 +108,7 @@ def _held(session: Session, parts: Sequence[Any]) -> tuple[Tensor, int]:
     for _ in range(2):  # a counter outside the build may be out of phase the first time
         own = OwnSteps(session)
         own_steps.only_one(own)
-        found = own.until_update(parts, factor=SMALL)
-        own_steps.refuse_closures(found)
+        own_steps.refuse_closures(found := own.until_update(parts, factor=SMALL))
         if len(found) > 1:
             raise NotApplicable("one call of the step makes several updates")
         if own.updates and own.calls == len(parts):

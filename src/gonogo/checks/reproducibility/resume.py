@@ -48,7 +48,7 @@ def resume(session: Session) -> Observation:
     Fix: save and load the state dicts of optimizer, scheduler, scaler and average, the step counter, and for an exact
         resume the states of the random generators.
     Shapes: any.
-    Units: optimizer_lost, average_lost, scaler_lost, generators_lost: tensors or numbers; rate_error: 1.
+    Units: optimizer_lost, average_lost, scaler_lost: values; generators_lost: generators; rate_error: 1.
     Source: luxonis-train issue 384, torchtitan issue 1213, lightly-train issue 892, transformers issue 46628.
     """
     seen = resumed.resumed(session)
@@ -60,7 +60,7 @@ def resume(session: Session) -> Observation:
     before, after = _rates_ahead(session, seen)
     error = max((abs(a - b) / max(*before, *after, 1e-30) for a, b in zip(before, after, strict=False)), default=0.0)
     # An optimizer that came back says that the file is meant to go on from, so the schedule should come back, too.
-    stored = _holds(seen.stored, "optim")
+    stored = _holds(seen.stored, "optim") or "param_groups" in str(_names(seen.stored))
     going_on = not optimizer and (stored or bool(resumed.state_of(seen.unbroken.optimizer)))
     found = {
         "optimizer_lost": _count(optimizer, exact or stored),
@@ -91,13 +91,22 @@ def _lost(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
 
 
 def _count(lost: list[str], sure: bool) -> Measurement:
-    return Measurement(len(lost), "{entry}", low=None if sure else 0.0, high=None if sure else len(lost))
+    return Measurement(len(lost), "{value}", low=None if sure else 0.0, high=None if sure else len(lost))
 
 
 def _holds(stored: Any, *words: str) -> bool:
     """Is there a part of that name in the file?"""
     keys = [str(key).lower() for key in stored] if isinstance(stored, dict) else []
     return any(word in key for key in keys for word in words)
+
+
+def _names(stored: Any, depth: int = 3) -> list[Any]:
+    """The keys of the file, nested as they are: those of an optimizer's state tell it under any name."""
+    return [(key, _names(value, depth - 1)) for key, value in stored.items()] if _nested(stored, depth) else []
+
+
+def _nested(stored: Any, depth: int) -> bool:
+    return isinstance(stored, dict) and depth > 0
 
 
 def _rates_ahead(session: Session, seen: Resumed) -> tuple[list[float], list[float]]:
