@@ -10,7 +10,9 @@ from gonogo.testing.toys.adversarial import adversarial
 from gonogo.testing.toys.causal_lm import causal_lm
 from gonogo.testing.toys.classifier import classifier
 from gonogo.testing.toys.configured import configured
+from gonogo.testing.toys.contrastive import contrastive
 from gonogo.testing.toys.graph import graph
+from gonogo.testing.toys.imbalanced import imbalanced
 from gonogo.testing.toys.left_padded import left_padded
 from gonogo.testing.toys.multimodal import multimodal
 from gonogo.testing.toys.packed import packed
@@ -18,6 +20,7 @@ from gonogo.testing.toys.padded_lm import padded_lm
 from gonogo.testing.toys.recipe import recipe
 from gonogo.testing.toys.regressor import regressor
 from gonogo.testing.toys.seq2seq import seq2seq
+from gonogo.testing.toys.stream import stream
 from gonogo.testing.toys.vae import vae
 from gonogo.training.subject import Subject
 
@@ -36,6 +39,9 @@ TOYS: dict[str, Callable[[], Subject]] = {
     "recipe": recipe,
     "adversarial": adversarial,
     "configured": configured,
+    "stream": stream,
+    "imbalanced": imbalanced,
+    "contrastive": contrastive,
 }
 
 __all__ = ["TOYS"]
