@@ -86,14 +86,34 @@ def supervised(session: Session, *, view: View, batches: int = 3) -> tuple[Super
 
 
 def _ask(session: Session, model: nn.Module, batch: Any, view: View, output: str) -> Supervision | None:
-    calls: list[tuple[Any, Any]] = []
+    # A certain model has no gradient left, so the loss first sees logits of zero; where it is computed inside the
+    # model that is too late, and the model's own logits must do.
+    for level in (True, False):
+        seen = _call(session, model, batch, output, level=level)
+        if seen is None:
+            return None
+        inputs, logits, loss = seen
+        tokens = nested.tensors(inputs)[view.path]
+        gradient = None if logits.grad is None else view.output(logits.grad, tokens)
+        if gradient is not None and gradient.dim() == 3:
+            return Supervision(batch, view.of(tokens), wanted_of(gradient), loss)
+    return None
 
-    def note(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        if not calls:
-            calls.append((nested.clone({"args": list(args), "kwargs": dict(kwargs)}), result))
-            for tensor in nested.tensors(result).values():
-                if tensor.requires_grad:
-                    tensor.retain_grad()
+
+def _call(
+    session: Session, model: nn.Module, batch: Any, output: str, *, level: bool
+) -> tuple[Any, Tensor, float] | None:
+    """(inputs of the model's first call, its logits with their gradient, the loss)."""
+    calls: list[tuple[Any, Tensor]] = []
+
+    def note(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
+        logits = nested.tensors(result).get(output)
+        if calls or logits is None or not logits.requires_grad:
+            return None
+        chosen = torch.zeros_like(logits).requires_grad_() if level else logits
+        chosen.retain_grad()
+        calls.append((nested.clone({"args": list(args), "kwargs": dict(kwargs)}), chosen))
+        return nested.map_leaves(lambda path, leaf: chosen if path == output else leaf, result) if level else None
 
     handle = model.register_forward_hook(note, with_kwargs=True)
     try:
@@ -104,14 +124,7 @@ def _ask(session: Session, model: nn.Module, batch: Any, view: View, output: str
     finally:
         handle.remove()
         model.zero_grad(set_to_none=True)
-    if not calls:
-        return None
-    tokens = nested.tensors(calls[0][0])[view.path]
-    logits = nested.tensors(calls[0][1]).get(output)
-    gradient = None if logits is None or logits.grad is None else view.output(logits.grad, tokens)
-    if gradient is None or gradient.dim() != 3:
-        return None
-    return Supervision(batch, view.of(tokens), wanted_of(gradient), float(loss.detach()))
+    return (*calls[0], float(loss.detach())) if calls else None
 
 
 def wanted_of(gradient: Tensor) -> Tensor:
@@ -122,9 +135,10 @@ def wanted_of(gradient: Tensor) -> Tensor:
     """
     gradient = gradient.nan_to_num(0.0, 0.0, 0.0)  # the loss of nothing: the mean over no token is nan
     asked = (gradient != 0).any(-1)
-    # A softmax spreads what it takes: the gradient over the classes sums to zero.
-    total, size = gradient.sum(-1).abs(), gradient.abs().sum(-1)
-    if bool((total > 1e-2 * size)[asked].any()):
+    # A softmax spreads what it takes: the gradient over the classes sums to zero. Behind it, one class is pushed up.
+    total, size = gradient.sum(-1), gradient.abs().sum(-1)
+    single = ((gradient != 0).sum(-1) == 1) & (total < 0)
+    if bool(((total.abs() > 1e-2 * size) & ~single)[asked].any()):
         raise NotApplicable("the loss is no cross-entropy over the outputs at each position")
     return torch.where(asked, gradient.argmin(-1), -1)
 

@@ -121,3 +121,16 @@ def test_positions_on_the_first_axis_are_read_as_such(shift, expected):
         return functional.cross_entropy(model(rows[:, :T].T), rows[:, shift : T + shift].T.reshape(-1))
 
     assert verdict(StepsFirst, loss, causal=True) is expected
+
+
+class Tied(Recurrent):
+    """Tied embeddings of size one are sure of the token that they see: its gradient is zero."""
+
+    def forward(self, ids):
+        x = functional.normalize(self.embed(ids), dim=-1) * 100
+        return x @ functional.normalize(self.embed.weight, dim=-1).T + 1e-3 * self.rnn(x)[0].sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(1, Status.PASS), (0, Status.FAIL)])
+def test_a_model_that_is_sure_of_itself_is_read_as_well(shift, expected):
+    assert verdict(Tied, windows(shift), causal=True) is expected

@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gonogo.core.capability import Capability as C
@@ -104,10 +103,12 @@ def one_too_far(subject: Subject) -> Subject:
 
 @fault(expect=Status.WARN, toy="causal_lm")
 def positions_alone(subject: Subject) -> Subject:
-    """Attention never sees another position."""
+    """Positions are taken for samples, so that attention has one position to attend to."""
 
     def change(model: nn.Module) -> nn.Module:
-        model.get_submodule("attention").forward = lambda x, causal=False: torch.tanh(x)  # type: ignore[method-assign]
+        module = model.get_submodule("attention")
+        attend = module.forward
+        module.forward = lambda x, causal=False: attend(x.flatten(0, 1).unsqueeze(1)).view_as(x)  # type: ignore[method-assign]
         return model
 
     return subject.map_model(change)
