@@ -13,7 +13,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import averages
+from gonogo.instruments import averages, own_steps
 from gonogo.instruments.own_steps import OwnSteps
 from gonogo.training import batch as nested
 from gonogo.training import fingerprint
@@ -96,9 +96,8 @@ def _decay(session: Session, average: Any) -> float | None:
 
 def _left_changed(session: Session, model: nn.Module) -> list[str]:
     """Weights and buffers that the run's own evaluation did not put back."""
-    split = "valid" if "valid" in session.subject.splits else "train"
     before = {name: fingerprint.digest(value) for name, value in model.state_dict().items()}
-    session.subject._given("evaluate")(model, session.subject.splits[split].batches())
+    own_steps.evaluate(session, model)
     return fingerprint.changed(before, {name: fingerprint.digest(value) for name, value in model.state_dict().items()})
 
 

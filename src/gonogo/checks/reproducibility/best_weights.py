@@ -12,7 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import averages
+from gonogo.instruments import averages, own_steps
 from gonogo.instruments.own_steps import OwnSteps
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
@@ -47,7 +47,8 @@ def best_weights(session: Session) -> Observation:
     if best is None:
         raise NotApplicable('the subject has no part "best"')
     _train(own, batches)
-    _evaluate(session, own.model)
+    if session.subject.evaluate is not None:  # most runs keep the best weights when they evaluate
+        own_steps.evaluate(session, own.model)
     live = averages.copied(own.model.state_dict())
     kept = _snapshot(best)
     if any(not torch.equal(value, live[name]) for name, value in own.model.state_dict().items()):
@@ -66,13 +67,6 @@ def _train(own: OwnSteps, batches: list[Any]) -> None:
     for _ in range(UPDATES):
         if not own.until_update(batches):
             raise NotApplicable("the subject's step never called optimizer.step()")
-
-
-def _evaluate(session: Session, model: nn.Module) -> None:
-    """Runs keep the best weights when they evaluate, most of them."""
-    if session.subject.evaluate is not None:
-        split = "valid" if "valid" in session.subject.splits else "train"
-        session.subject.evaluate(model, session.subject.splits[split].batches())
 
 
 def _snapshot(best: Any) -> dict[str, Tensor]:
