@@ -168,12 +168,18 @@ _PLUMBING_WORDS = (
     "persistent prefetch threads cache world rank local node nodes host port master backend distributed ddp fsdp "
     "compile amp fp16 bf16 precision tf32 flash sdpa fused foreach cudnn deterministic benchmark channels_last "
     "monitor metric metrics early stopping stop test inference decode decoding generation sampling beam serve "
-    "export deploy visualize plot tokenizer"
+    "export deploy visualize plot tokenizer profiling profiler profile tqdm bar tta ema swa deepspeed apex jit "
+    "inductor xformers triton mmap lmdb multiprocessing mixed scaler safetensors auth sdp efficient fast"
 )
 _PLUMBING = frozenset(_PLUMBING_WORDS.split())
 _LATER = frozenset(
     ("logging", "logger", "wandb", "inference", "generation", "sampling", "decoding", "export", "deploy")
 )
+# Terms of a loss, and what keeps weights where they were.
+_TERMS = frozenset(
+    ("penalty", "regularization", "regularisation", "retention", "distill", "distillation", "consistency")
+)
+_TERMS |= {"contrastive", "auxiliary", "aux", "kl", "l1", "l2", "ewc", "fisher", "entropy", "mixup", "cutmix"}
 # Under such a key a text chooses what other keys mean.
 _CHOICES = frozenset(
     ("model", "arch", "architecture", "backbone", "encoder", "decoder", "type", "kind", "net", "network", "variant")
@@ -203,5 +209,8 @@ def is_core(setting: Setting) -> bool:
 
 def is_mechanism(setting: Setting) -> bool:
     """Does the name stand for a part of the training that some other value may switch off?"""
-    name = r".*_loss_weight|.*_weight|lambda.*|.*_lambda|alpha|gamma|beta|temperature|freeze.*|use_.*|.*dropout.*"
-    return setting.meaning in ("momentum", "betas", "accumulation") or re.fullmatch(name, setting.name) is not None
+    if isinstance(setting.value, bool):
+        return re.fullmatch(r"(use|enable|with|add|apply|include|freeze)_.*|.*_enabled", setting.name) is not None
+    name = r".*_weight|.*_coef(ficient)?|lambda.*|.*_lambda|alpha|gamma|beta|temperature|freeze.*|.*dropout.*"
+    known = setting.meaning in ("momentum", "betas", "accumulation") or re.fullmatch(name, setting.name) is not None
+    return known or bool(setting.words & _TERMS)

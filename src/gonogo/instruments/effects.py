@@ -15,6 +15,8 @@ from gonogo.training import seeding
 from gonogo.training.session import Session, all_of
 
 Effects = dict[str, str]
+# What is kept may not be used: a table that no layer looks up, a layer that is never called.
+KEPT = ("layers", "buffers")
 _HORIZON = 200  # calls of the scheduler: what becomes of the learning rate later
 
 
@@ -44,8 +46,10 @@ def _of(session: Session, steps: int) -> Effects:
         "epoch": _length(session.loader("train")),
         "parameters": digest([(n, tuple(p.shape), str(p.dtype), p.requires_grad) for n, p in model.named_parameters()]),
         "layers": digest([repr(m) for m in model.modules() if type(m).__module__.startswith("torch.nn")]),
-        "initial weights": digest(model.state_dict()),
+        "initial weights": digest(dict(model.named_parameters())),
+        "buffers": digest(dict(model.named_buffers())),
     }
+    before = {name: digest(buffer) for name, buffer in model.named_buffers()}
     groups: list[str] = []
     handles = [one.register_step_pre_hook(lambda by, *_: groups.append(_groups(by))) for one in all_of(optimizer)]
     try:
@@ -53,7 +57,9 @@ def _of(session: Session, steps: int) -> Effects:
     finally:
         for handle in handles:
             handle.remove()
-    found |= {"losses": digest(losses), "weights": digest(model.state_dict()), "optimizer": digest(groups)}
+    moved = {name: buffer for name, buffer in model.named_buffers() if digest(buffer) != before.get(name)}
+    found |= {"losses": digest(losses), "weights": digest(dict(model.named_parameters())), "optimizer": digest(groups)}
+    found["statistics"] = digest(moved)
     return found | _after(session, model)
 
 

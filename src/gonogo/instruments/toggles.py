@@ -17,7 +17,7 @@ from gonogo.audit.settings import (
     settings,
 )
 from gonogo.errors import NotApplicable
-from gonogo.instruments.effects import Effects, differing, effects
+from gonogo.instruments.effects import KEPT, Effects, differing, effects
 from gonogo.training.session import Session
 
 
@@ -57,7 +57,11 @@ def probe(session: Session) -> Probe:
 
 
 def answer(run: Probe, one: Setting) -> str | None:
-    """The first thing that changes with a value, "" if nothing does, None if it could not be tried."""
+    """The first thing that changes with a value, "" if nothing does, None if it could not be tried.
+
+    "only ..." is what is kept in the model and changes nothing that is computed.
+    """
+    kept = ""
     others = list(_others(one.value, one.meaning))
     for value in others:
         if run.session.seconds_left < run.reserve:
@@ -66,9 +70,10 @@ def answer(run: Probe, one: Setting) -> str | None:
             changed = differing(run.given, run.changed(one, value).given)
         except Exception as error:  # a value that is refused was read
             return f"refused: {type(error).__name__}"
-        if changed:
-            return changed[0]
-    return "" if others else None
+        if used := [name for name in changed if name not in KEPT]:
+            return used[0]
+        kept = kept or (f"only {changed[0]}" if changed else "")
+    return kept if others else None
 
 
 def _others(value: Any, meaning: str) -> Iterator[Any]:
@@ -100,7 +105,7 @@ def is_dead(run: Probe, one: Setting, wanted: list[Setting], found: Mapping[str,
     chosen = [other for other in texts if is_choice(other)] if is_core(one) else telling
     if chosen and one.meaning not in ("decay", "norm"):
         return False
-    if not (is_core(one) or is_mechanism(one)) or any(_delays(other) for other in rest):
+    if not (is_core(one) or is_mechanism(one)) or any(_delays(other, one) for other in rest):
         return False
     return not any(_switched(run, one, other) for other in rest if other in wanted)
 
@@ -116,6 +121,8 @@ def _switched(run: Probe, one: Setting, other: Setting) -> bool:
         return True
 
 
-def _delays(other: Setting) -> bool:
-    """Does a key say when some part of the training begins?"""
-    return bool({"start", "begin", "delay", "after", "ramp", "anneal", "from"} & set(other.name.split("_")))
+def _delays(other: Setting, one: Setting) -> bool:
+    """Does a key say when some part of the training begins, or how long this one takes to?"""
+    words = set(other.name.split("_"))
+    warms = bool(words & {"warmup", "warm", "rampup"}) and bool(other.words & one.words) and not is_core(one)
+    return warms or bool({"start", "begin", "delay", "after", "ramp", "anneal", "from"} & words)

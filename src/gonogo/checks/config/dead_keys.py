@@ -7,6 +7,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
 from gonogo.instruments.toggles import answer, is_dead, probe
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -29,7 +30,8 @@ def dead_keys(session: Session) -> Observation:
     What: builds the run again with one value of its configuration changed (numbers scaled, flags flipped) and compares
         data, model, three optimizer steps, schedule and evaluation with those of the given one, bit for bit. `dead`
         counts keys that every training uses (learning rate, decay, dropout, sizes, clipping, flags, loss weights) and
-        that change nothing here; `idle` other such keys, and those that another value may have switched off.
+        that change nothing here; `idle` other such keys, those that another value may have switched off, and
+        those that only change what the model keeps and does not use.
         `untested`: texts and whatever the time did not suffice for. Keys of logging, paths, lengths and seeds are left.
     Why: a misspelt key, a default that overwrites it or a mechanism that is configured and never called leave a run
         that is not the one described; an ablation over such a key compares a run with itself.
@@ -42,10 +44,14 @@ def dead_keys(session: Session) -> Observation:
     run = probe(session)
     wanted = [one for one in settings(run.config) if not is_plumbing(one)]
     found = {one.path: answer(run, one) for one in sorted(wanted, key=lambda one: not is_core(one))}
-    silent = [one for one in wanted if found[one.path] == ""]
-    dead = [one for one in silent if is_dead(run, one, wanted, found)]
+    if not any(found.values()) and "" not in found.values():
+        raise NotApplicable("the configuration has no number and no flag of the training that could be changed")
+    silent = [one for one in wanted if (found[one.path] or "only").startswith("only") and found[one.path] is not None]
+    dead = [one for one in silent if found[one.path] == "" and is_dead(run, one, wanted, found)]
     tried = len([answer for answer in found.values() if answer is not None])
-    rows = [(one.path, str(one.value), "nothing" if one in dead else "nothing here") for one in silent]
+    rows = [
+        (one.path, str(one.value), "nothing" if one in dead else found[one.path] or "nothing here") for one in silent
+    ]
     rows += [(one.path, str(one.value), found[one.path] or "not tried") for one in wanted if one not in silent]
     return Observation(
         {

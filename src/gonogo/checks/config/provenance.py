@@ -24,6 +24,10 @@ from gonogo.errors import NotApplicable
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
+_MACHINE = frozenset(
+    ("log", "logging", "debug", "verbose", "wandb", "resume", "progress", "print", "cuda", "gpu", "cpu")
+)
+
 
 @check(
     needs={C.CONFIG},
@@ -79,7 +83,8 @@ def _compared(
 
 def _counts(one: Setting) -> bool:
     open_ = isinstance(one.value, str) and ("${" in one.value or "???" in one.value or "/" in one.value)
-    return not (one.value is None or open_ or is_plumbing(one) or {"hydra", "defaults"} & one.words)
+    flag = isinstance(one.value, bool) and not one.words & _MACHINE  # an average or a precision is no plumbing here
+    return not (one.value is None or open_ or {"hydra", "defaults"} & one.words) and (flag or not is_plumbing(one))
 
 
 def _partner(one: Setting, file: Sequence[Setting], effective: Sequence[Setting]) -> Setting | None:
