@@ -41,7 +41,7 @@ def test_the_norm_is_that_of_all_gradients_together() -> None:
     subject = Subject(
         "s",
         model=model,
-        loss=lambda model, batch: 0.5 * sum(p.square().sum() for p in model.parameters()),
+        loss=lambda model, batch: 0.5 * torch.cat([p.flatten() for p in model.parameters()]).square().sum(),
         optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.0),
         splits={"train": lambda: [torch.ones(1, 2)]},
     )

@@ -78,14 +78,18 @@ def _rates(found: list[Setting], live: Live) -> Iterator[Row]:
         return
     rates = [other for other in found if {"lr", "rate", "lrs"} & set(other.name.split("_"))]
     words = {word for other in found for word in other.words} & _SCALING
-    explained = scheduled or live.optimizers > 1 or len(rates) > 1 or words or _is_scaled(used[0], told)
+    explained = scheduled or live.optimizers > 1 or len(rates) > 1 or words
+    explained = explained or _is_scaled(used[0], told, [only(found, meaning) for meaning in ("batch", "accumulation")])
     yield one.path, str(one.value), _text(used), agree, not explained
 
 
-def _is_scaled(used: float, told: float) -> bool:
-    """By a power of two or the root of one: batch sizes and worlds are such numbers."""
-    halves = 2 * math.log2(used / told) if used > 0 and told > 0 else 0.5
-    return abs(halves - round(halves)) < 1e-6
+def _is_scaled(used: float, told: float, sizes: list[Setting | None]) -> bool:
+    """By a power of two, the batch size or the accumulation, or the root of one (n / 256, sqrt(n / 256))?"""
+    if used <= 0 or told <= 0:
+        return False
+    factors = [0.0, *(math.log2(max(1.0, number(one.value) or 1.0)) for one in sizes if one is not None)]
+    halves = [2 * math.log2(used / told) - power * factor for factor in factors for power in (1, 2, -2)]
+    return any(abs(each - round(each)) < 1e-6 for each in halves)
 
 
 def _of_groups(found: list[Setting], live: Live) -> Iterator[Row]:
