@@ -69,7 +69,8 @@ def _two_passes(session: Session, given: Any, limit: int) -> dict[str, Measureme
     lost = max(1.0 - second.batches / first.batches, 0.0) if second.complete else 0.0
     # Who gives a generator, and not something that makes one, may mean to go over the data once.
     once = hasattr(given, "__next__") and not isinstance(given, _BaseDataLoaderIter)
-    found = {"lost_in_second_epoch": Measurement(lost, low=0.0 if once else lost, high=lost, n=first.batches)}
+    low, high = (0.0, lost) if once and lost else (None, None)
+    found = {"lost_in_second_epoch": Measurement(lost, low=low, high=high, n=first.batches)}
     says = ledger.length_of(given)
     if (
         says

@@ -26,7 +26,7 @@ _OTHER = re.compile(r"(?i).*(balanced|macro|mean|class|train|weighted|token|exac
 @check(
     needs={C.MODEL, C.TRAIN, C.VALID, C.EVALUATE},
     effort=Effort.FIT,
-    after=("evaluation.split", "evaluation.coverage"),
+    after=("evaluation.split", "evaluation.coverage", "evaluation.state"),
     explains=("evaluation.batch-size",),
     criteria=[
         at_most("lost_accuracy", warn=1e-6, fail=0.01, source="exact: the accuracy of right answers is 1"),
