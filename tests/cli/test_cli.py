@@ -145,3 +145,10 @@ def test_a_killed_run_can_be_resumed(gonogo, tmp_path, required_little):
     done = gonogo(*run, "--resume")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "GO"
+
+
+def test_a_file_that_is_named_like_one_of_python_can_be_a_subject(tmp_path):
+    (tmp_path / "random.py").write_text("from gonogo.testing.toys import TOYS\nsubject = TOYS['classifier']\n")
+    command = [sys.executable, "-P", "-m", "gonogo", "plan", "random.py", *QUICK]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -163,3 +163,8 @@ def test_every_built_in_profile_fits_the_shipped_checks(name):
 
 def test_an_empty_catalogue_is_an_empty_plan(make_profile):
     assert make_plan(Catalogue(()), make_profile(select=[]), ()).steps == ()
+
+
+def test_the_id_of_a_check_selects_no_other_that_starts_so(make_check, plan_of):
+    plan = plan_of(make_check("model.mode"), make_check("model.mode-restored"), select=["model.mode"])
+    assert [step.check.id for step in plan.runnable] == ["model.mode"]

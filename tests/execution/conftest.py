@@ -16,7 +16,7 @@ def profile(tmp_path):
     def make(**more):
         text = """
             extends: standard
-            select: [model.nonfinite-values, model.initial-loss, model.batch-mixing, evaluation.mode]
+            select: [model.nonfinite-values, model.initial-loss, model.batch-mixing, evaluation.repeat]
             required: [model.initial-loss]
         """
         path = tmp_path / "profile.yaml"

@@ -1,6 +1,7 @@
 """Subjects for the tests of the supervisor: a healthy toy, and parts that misbehave."""
 
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ healthy = TOYS["classifier"]
 
 
 def with_evaluation(misbehave):
-    """The toy, where its own evaluation (which evaluation.mode alone runs) does something else."""
+    """The toy, where its own evaluation (which evaluation.repeat alone runs) does something else."""
     return replace(healthy(), evaluate=lambda model, loader: misbehave())
 
 
@@ -44,3 +45,21 @@ def takes(width: int = 3):
 
 
 not_a_subject = 3
+
+
+def forks():
+    """A child process that comes back from the user's code, into the worker."""
+    os.fork()
+    return healthy()
+
+
+def interrupts():
+    def act():
+        raise KeyboardInterrupt
+
+    return with_evaluation(act)
+
+
+def misimports():
+    sys.stderr.write("ImportError: libnothing.so\n")
+    os._exit(1)

@@ -70,3 +70,13 @@ def test_an_error_at_import_names_the_line(project):
     (project / "bad.py").write_text("x = 1\nraise RuntimeError('boom')\n")
     with pytest.raises(SubjectError, match=r"RuntimeError: boom \(bad.py:2"):
         locate("bad.py:subject", {})
+
+
+def test_a_file_of_a_package_may_use_relative_imports(project):
+    package = project / "app" / "runs"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "parts.py").write_text(SOURCE)
+    (package / "run.py").write_text("from .parts import build\nfrom ..runs import parts\n")
+    assert locate("app/runs/run.py:build", {}).name == "toy classifier"

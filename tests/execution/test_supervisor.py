@@ -39,7 +39,7 @@ def test_a_hang_is_stopped_at_the_time_limit_and_located(run, monkeypatch):
 
 
 def test_a_budget_that_is_spent_skips_the_rest(run):
-    report = run("slow", budget="1 s", select="[evaluation.mode, reproducibility.seed-repeat]")
+    report = run("slow", budget="1 s", select="[evaluation.repeat, reproducibility.seed-repeat]")
     assert Skip.OVER_BUDGET in {result.skip for result in report.results}
     assert report.verdict is Decision.HOLD
 
@@ -114,3 +114,19 @@ def test_the_supervisor_never_imports_torch():
     code = "import sys, gonogo.cli.run; print('torch' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_child_process_that_returns_into_the_worker_does_not_answer_for_it(run):
+    assert run("forks", select="[model.initial-loss]").verdict is Decision.GO
+
+
+def test_an_interrupt_that_user_code_raises_costs_one_check_and_is_named(run):
+    report = run("interrupts", select="[model.initial-loss, evaluation]", required="[model.initial-loss]")
+    errors = [result.reason for result in report.results if result.status is Status.ERROR]
+    assert errors
+    assert all("KeyboardInterrupt (subjects.py" in reason for reason in errors)
+
+
+def test_a_worker_that_dies_while_loading_leaves_its_last_words(run):
+    with pytest.raises(SubjectError, match=r"exit code 1 .*: ImportError: libnothing\.so$"):
+        run("misimports")

@@ -120,3 +120,14 @@ def test_an_unknown_field_names_the_nearest():
 
 def test_a_config_may_be_empty_and_is_then_not_provided():
     assert Session(Subject("x", config={})).needs == frozenset()
+
+
+def test_a_misspelt_part_is_refused_with_the_nearest():
+    with pytest.raises(SubjectError, match="Did you mean 'model'"):
+        Subject("x", modell=linear)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("field", [{"name": 3}, {"splits": [1]}, {"claims": {"classes": 3}}, {"config": 42}])
+def test_a_part_of_the_wrong_kind_is_refused_before_anything_is_measured(field):
+    with pytest.raises(SubjectError, match="was given; expected"):
+        Subject(**{"name": "x", **field})

@@ -85,10 +85,12 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
         raise SubjectError(f"there is no file {path}.{near}")
-    folder = str(path.resolve().parent)
-    sys.path[:0] = [entry for entry in (folder, str(Path.cwd())) if entry not in sys.path]
+    folder, package = _root(path.resolve().parent)
+    folders = [str(path.resolve().parent), str(folder), str(Path.cwd())]
+    sys.path[:0] = [entry for entry in dict.fromkeys(folders) if entry not in sys.path]
+    name = f"{package}{path.stem}"
     # A file called like a module that is loaded already (random.py) must not take its place.
-    name = path.stem if path.stem not in sys.modules else f"{path.stem}__subject"
+    name = name if name not in sys.modules else f"{name}__subject"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SubjectError(f"{path} cannot be read as a Python module")
@@ -96,6 +98,14 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     _guarded(lambda: spec.loader.exec_module(module), str(path))  # type: ignore[union-attr]
     return module
+
+
+def _root(folder: Path) -> tuple[Path, str]:
+    """The folder from which the package of a file is imported, and 'package.' if there is one: for its own imports."""
+    package = ""
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        folder, package = folder.parent, f"{folder.name}.{package}"
+    return folder, package
 
 
 def _import(name: str, text: str) -> ModuleType:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from gonogo.errors import NotApplicable, SubjectError, did_you_mean
@@ -28,8 +29,8 @@ def as_subject(built: Any, build: Callable[[], Any], text: str) -> Subject:
         return built
     if isinstance(built, Mapping):
         return from_parts(built, build, text)
-    what = "None: is a `return` missing?" if built is None else f"{type(built).__name__};"
-    raise SubjectError(f"{text}() returned {what} Expected a gonogo.Subject, or a dict with {', '.join(NEEDED)}")
+    what = "None: is a `return` missing? Expected" if built is None else f"{type(built).__name__}; expected"
+    raise SubjectError(f"{text}() returned {what} a gonogo.Subject, or a dict with {', '.join(NEEDED)}")
 
 
 def from_parts(first: Mapping[str, Any], build: Callable[[], Any], text: str) -> Subject:
@@ -85,7 +86,8 @@ class _Program:
     """Parts that belong together, found again from the model that was built with them."""
 
     def __init__(self, build: Callable[[], Any], text: str) -> None:
-        self._build, self._text = build, text
+        # A program may pretrain a part of itself while it is built, whatever mode the check that asks is in.
+        self._build, self._text = torch.enable_grad()(torch.inference_mode(False)(build)), text
 
     def model(self) -> nn.Module:
         parts = _Parts(self._build())

@@ -40,8 +40,12 @@ def run(
     )
     folder = _prepared(out, subject, resume)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop leaves a report, as Ctrl-C does
-    with progress(subject) as listen:
-        report = execute(request, folder, listen)
+    try:
+        with progress(subject) as listen:
+            report = execute(request, folder, listen)
+    except KeyboardInterrupt:
+        typer.echo("gonogo: interrupted before anything was measured", err=True)
+        return 130
     try:
         written = files.write_all(report, folder)
     finally:  # a full disk must not cost the answer

@@ -36,7 +36,7 @@ def installed_plugins() -> Catalogue:
     if not names:
         return Catalogue(())
     code = "from gonogo.core.catalogue import *; print(to_json(discover_plugins()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return from_json(done.stdout[done.stdout.index("{") :])
     last = (done.stderr.strip().splitlines() or ["no output"])[-1]

@@ -1,6 +1,6 @@
 """Measuring and judging are two acts: this is the second. No torch, no device, no subject."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from gonogo.core.check import Effort
@@ -82,7 +82,7 @@ def judge(report: Report, profile: Profile) -> Report:
             f"{profile.name}: required: the report has no check {check_id!r}; measure again with this profile."
             f"{did_you_mean(check_id, ids)}"
         )
-    results = with_causes(tuple(_again(result, profile) for result in report.results))
+    results = with_causes(tuple(_again(result, profile, ids) for result in report.results))
     return replace(report, results=results, profile=profile.model_dump(mode="json"), notes=notes(results, profile))
 
 
@@ -96,14 +96,14 @@ def notes(results: tuple[Result, ...], profile: Profile) -> tuple[str, ...]:
     )
 
 
-def _again(result: Result, profile: Profile) -> Result:
+def _again(result: Result, profile: Profile, ids: Collection[str]) -> Result:
     settings = profile.checks.get(result.id)
     where = f"{profile.name}: checks.{result.id}.limits"
     criteria = adjusted(result.defaults, settings.limits if settings else {}, where)
     base = replace(
         result, criteria=criteria, required=result.id in profile.required, waived=_waiver(result.id, profile)
     )
-    if not selected(result.id, profile):
+    if not selected(result.id, profile, ids):
         return replace(base, status=Status.SKIP, skip=Skip.DESELECTED, reason="not selected by the profile")
     if result.failure is not None:
         return replace(base, status=Status.ERROR, reason=result.failure.message, skip=None)

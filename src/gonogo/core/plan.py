@@ -1,6 +1,6 @@
 """What will run, in order, and what will not, with reasons. Pure: no subject is touched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
@@ -77,19 +77,20 @@ def make_plan(catalogue: Catalogue, profile: Profile, provides: Iterable[Capabil
     """
     _refuse_unknown(catalogue, profile)
     given = frozenset(provides)
-    steps = tuple(_step(check, profile, given) for check in _in_order(catalogue.checks))
+    ids = frozenset(check.id for check in catalogue)
+    steps = tuple(_step(check, profile, given, ids) for check in _in_order(catalogue.checks))
     wanted = profile.select + profile.required
     broken = tuple(row for row in catalogue.broken if any(row.id.startswith(p) or p.startswith(row.id) for p in wanted))
     return Plan(steps, broken)
 
 
-def _step(check: Check, profile: Profile, given: frozenset[Capability]) -> Step:
+def _step(check: Check, profile: Profile, given: frozenset[Capability], ids: frozenset[str]) -> Step:
     settings = profile.checks.get(check.id)
     where = f"{profile.name}: checks.{check.id}"
     params = check.bind(dict(settings.params) if settings else {}, f"{where}.params")
     criteria = adjusted(check.criteria, settings.limits if settings else {}, f"{where}.limits")
     required = check.id in profile.required
-    if not selected(check.id, profile):
+    if not selected(check.id, profile, ids):
         return Step(check, params, criteria, required, Skip.DESELECTED, "not selected by the profile or command line")
     missing = [need for need in check.needs if need not in given]
     if missing:
@@ -98,9 +99,9 @@ def _step(check: Check, profile: Profile, given: frozenset[Capability]) -> Step:
     return Step(check, params, criteria, required)
 
 
-def selected(check_id: str, profile: Profile) -> bool:
-    """Does the profile want this check? Prefixes; ignore wins."""
-    return _matches(check_id, profile.select) and not _matches(check_id, profile.ignore)
+def selected(check_id: str, profile: Profile, ids: Collection[str]) -> bool:
+    """Does the profile want this check? Prefixes, but what is the id of a check means this one only; ignore wins."""
+    return _matches(check_id, profile.select, ids) and not _matches(check_id, profile.ignore, ids)
 
 
 def adjusted(criteria: tuple[Criterion, ...], limits: Mapping[str, Any], where: str) -> tuple[Criterion, ...]:
@@ -142,8 +143,8 @@ def _may_be_absent(check_id: str, section: str, catalogue: Catalogue) -> bool:
     return bool(slash) and section != "required" and not any(check.id.startswith(plugin + slash) for check in catalogue)
 
 
-def _matches(check_id: str, prefixes: Iterable[str]) -> bool:
-    return any(check_id.startswith(prefix) for prefix in prefixes)
+def _matches(check_id: str, prefixes: Iterable[str], ids: Collection[str]) -> bool:
+    return any(check_id == prefix if prefix in ids else check_id.startswith(prefix) for prefix in prefixes)
 
 
 def _in_order(checks: tuple[Check, ...]) -> list[Check]:

@@ -66,7 +66,7 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, SystemExit):
         text = f"the subject called sys.exit({error.code!r}) ({origin(error)})"
     elif not isinstance(error, GonogoError):
-        text = f"{type(error).__name__}: {text} ({origin(error)})"
+        text = f"{type(error).__name__}{': ' if text else ''}{text} ({origin(error)})"
     return Failure(text[:2000], traceback="".join(traceback.format_exception(error))[-8000:])
 
 

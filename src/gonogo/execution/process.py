@@ -43,7 +43,8 @@ class WorkerProcess:
         self._from, child_out = os.pipe()
         environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", **os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "gonogo.execution.worker", str(child_in), str(child_out)],
+            # -P: a random.py in the current folder must not take the place of Python's own.
+            [sys.executable, "-P", "-m", "gonogo.execution.worker", str(child_in), str(child_out)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

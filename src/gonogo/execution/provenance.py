@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from gonogo.errors import SubjectError
+
 PACKAGES = ("torch", "numpy", "lightning", "transformers", "accelerate", "peft", "hydra-core", "torchvision")
 
 
@@ -47,12 +49,27 @@ def of_training(subject: Any, device: Any) -> dict[str, str]:
     """Facts that only the worker knows."""
     import torch
 
-    config = subject.config
-    content = (
-        Path(config).read_text(encoding="utf-8") if isinstance(config, str | Path) else json.dumps(config, default=str)
-    )
+    content = _text_of(subject.config)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return {"device": name, "threads": str(torch.get_num_threads()), "configuration digest": _digest(content)}
+
+
+def _text_of(config: Any) -> str:
+    """A configuration as text, whatever it holds.
+
+    Raises:
+        SubjectError: It is the path of a file that cannot be read.
+    """
+    if isinstance(config, str | Path):
+        try:
+            return Path(config).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise SubjectError(f"config: {config} cannot be read ({why}); give a mapping, or a YAML file") from None
+    try:
+        return json.dumps(config, default=str)
+    except (TypeError, ValueError):  # keys that are no texts, references in a circle
+        return repr(config)
 
 
 def of_data(session: Any) -> dict[str, str]:

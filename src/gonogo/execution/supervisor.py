@@ -78,9 +78,7 @@ class Workers:
             try:
                 answer = worker.ask({"load": {**load, "seed": request.profile.seed}}, LOAD_SECONDS)
             except WorkerDied as died:
-                raise SubjectError(
-                    f"{request.subject}: while it was loaded, {died}\n{died.failure.stderr}".strip()
-                ) from None
+                raise SubjectError(f"{request.subject}: while it was loaded, {died}{_last_words(died)}") from None
             except BaseException:
                 worker.close()
                 raise
@@ -120,6 +118,13 @@ class Workers:
         if self._live is not None:
             self._live.close()
             self._live = None
+
+
+def _last_words(died: WorkerDied) -> str:
+    """': ImportError: ...', the last line that the worker wrote to stderr; of a dumped stack `died` has the place."""
+    lines = died.failure.stderr.splitlines()
+    dumped = any("most recent call first" in line for line in lines)
+    return f": {lines[-1].strip()}" if lines and not dumped else ""
 
 
 def prepare(request: Request, workers: Workers) -> Plan:

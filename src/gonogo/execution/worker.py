@@ -6,6 +6,7 @@ It never judges, and it may die at any moment: the supervisor keeps what it has 
 import contextlib
 import ctypes
 import faulthandler
+import os
 import platform
 import signal
 import sys
@@ -30,10 +31,13 @@ def main() -> None:
     faulthandler.register(signal.SIGUSR1)
     source, sink = int(sys.argv[1]), int(sys.argv[2])
     bench: Any = None
+    own = os.getpid()
     for message in protocol.receive(source):
         if "load" in message:
             try:
                 bench, hello = _load(**message["load"])
+                if os.getpid() != own:  # user code forked while it was imported, and the child came back to us
+                    os._exit(0)
                 protocol.send(sink, {"hello": hello})
             except BaseException as error:  # whatever user code raises while it is imported
                 failure = describe(error)
@@ -76,7 +80,10 @@ def _measure(
             bench = _damaged(bench, _CHECK.validate_python(damage["check"]), damage["fault"])
         except Exception as error:
             return outcome_to_dict(Outcome(not_applicable=f"the fault cannot be injected here: {error}"))
-    return outcome_to_dict(bench.measure(_CHECK.validate_python(check), params, seconds))
+    try:
+        return outcome_to_dict(bench.measure(_CHECK.validate_python(check), params, seconds))
+    except KeyboardInterrupt as error:  # SIGINT is ignored here, so user code raised it
+        return outcome_to_dict(Outcome(failure=describe(error)))
 
 
 def _damaged(bench: Bench, check: Check, name: str) -> Bench:

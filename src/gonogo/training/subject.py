@@ -79,7 +79,15 @@ class Subject:
     with_config: Callable[[Mapping[str, Any]], "Subject"] | None = None
     proxy: str = ""
 
+    def __new__(cls, *_: Any, **given: Any) -> "Subject":
+        refuse_unknown(given)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        for name, kind, expected in _PLAIN_FIELDS:
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise SubjectError(f"{name}: {type(value).__name__} was given; expected {expected}")
         for name in ("model", "loss", "optimizer", "predict", "step", "evaluate", "schedule", "save", "load"):
             _refuse_live_object(name, getattr(self, name))
         splits = {_split_name(name): _as_split(name, given) for name, given in self.splits.items()}
@@ -144,6 +152,15 @@ class Subject:
         if value is None:
             raise SubjectError(f"{self.name} has no {name}")
         return value
+
+
+_PLAIN_FIELDS: tuple[tuple[str, Any, str], ...] = (
+    ("name", str, "a text"),
+    ("splits", Mapping, "a mapping such as {'train': make_train_loader, 'valid': make_valid_loader}"),
+    ("config", Mapping | str | Path | None, "a mapping (vars(args), asdict(config)) or the path of a YAML file"),
+    ("claims", Claims, "Claims(classes=10, ...)"),
+    ("proxy", str, "a text"),
+)
 
 
 def _split_name(name: str) -> str:
