@@ -187,14 +187,10 @@ def test_wrong_loaders_fail_the_right_check(name, build):
 
 
 def test_a_generator_may_be_meant_for_one_epoch_but_the_iterator_of_a_loader_is_not():
-    def ask(make: Any) -> Any:
-        return (
-            epoch_coverage.check.criteria[1]
-            .judge(  # type: ignore[attr-defined]
-                epoch_coverage(Session(Subject("s", splits={"train": make}))).measurements["lost_in_second_epoch"]
-            )
-            .status
-        )
+    def ask(make: Any) -> Status:
+        seen = epoch_coverage(Session(Subject("s", splits={"train": make}))).measurements["lost_in_second_epoch"]
+        [criterion] = [one for one in CHECKS[0].criteria if one.measure == "lost_in_second_epoch"]
+        return criterion.judge(seen).status
 
     assert ask(lambda: (torch.ones(3) for _ in range(5))) is Status.WARN
     assert ask(lambda: iter(DataLoader(Rows(), 8))) is Status.FAIL
