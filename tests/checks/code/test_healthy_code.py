@@ -17,7 +17,7 @@ from gonogo.training.subject import Subject
 CHECKS = [check for check in discover() if check.category == "code"]
 
 HEALTHY = '''
-"""A project with paths like /home/me/data in its texts only."""
+"""A project with paths like HOME/data in its texts only."""
 import abc, copy, json, os
 from typing import Protocol, overload
 import numpy as np
@@ -163,7 +163,8 @@ def subject(text: str) -> Subject:
     text = text.replace(
         "import wandb\nexcept ImportError:\n    raise", "import json as wandb\nexcept ImportError:\n    raise"
     )
-    names = define("project", text)
+    # This file must name no home itself.
+    names = define("project", text.replace("HOME", "/".join(("", "home", "me"))))
     return Subject("s", model=names["build"], splits={"train": names["loader"]}, **{n: names[n] for n in NAMES})
 
 
@@ -187,7 +188,7 @@ FAULTS = [
     ("code.modules-in-forward", "criterion = nn.CrossEntropyLoss()", "x = nn.Linear(4, 4)(x)"),
     ("code.fabricated-data", '"y": index}', '"y": index, "mass": np.random.uniform(0, 1)}'),
     ("code.fabricated-data", "x = x.flip(0)", "x = torch.randn(4)\n            return x"),
-    ("code.absolute-paths", "limit = 0.5", 'limit = len("/home/me/data")'),
+    ("code.absolute-paths", "limit = 0.5", 'limit = len("HOME/data")'),
     ("code.fallback-model", "HAS_FLASH = False", "class SimpleModel(nn.Module): pass"),
     ("code.state-dict-alias", "copy.deepcopy(model.state_dict())", "model.state_dict()"),
     ("code.state-dict-alias", "v.detach().clone()", "v.detach()"),
