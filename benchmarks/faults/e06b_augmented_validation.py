@@ -5,7 +5,7 @@ from _training import classify, pictures, plain_step
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-ID, TIER, CATEGORY = "E6b", "B", "evaluation"
+ID, TIER, CATEGORY = "E6b", "W", "evaluation"
 REFERENCE = "augmentation left on in validation"
 EXPECT = ("data.index-determinism", "evaluation", "data")
 

@@ -7,7 +7,7 @@ from torch.distributions import Normal
 
 ID, TIER, CATEGORY = "L4", "B", "loss"
 REFERENCE = "thedeepchecker flip_sign"
-EXPECT = ("learning",)
+EXPECT = ("learning.step-parity", "gradient", "loss")
 
 
 class GaussianHead(nn.Module):

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 ID, TIER, CATEGORY = "L6", "B", "loss"
 REFERENCE = "EleutherAI/gpt-neo#45"
-EXPECT = ("sequence", "model", "learning", "data")
+EXPECT = ("sequence.padding", "sequence.token-supervision", "loss")
 PAD, TAGS = 0, 5
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 ID, TIER, CATEGORY = "L10", "B", "loss"
 REFERENCE = "teacher.train() during knowledge distillation"
-EXPECT = ("model", "learning", "loss")
+EXPECT = ("loss", "model", "evaluation.mode-restored")
 
 
 def trained_teacher():

@@ -7,7 +7,7 @@ from torch import nn
 
 ID, TIER, CATEGORY = "L10b", "B", "loss"
 REFERENCE = "a trainable teacher in knowledge distillation"
-EXPECT = ("model", "learning")
+EXPECT = ("loss", "model", "evaluation.mode-restored")
 
 
 class Pair(nn.Module):

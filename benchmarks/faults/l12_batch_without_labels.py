@@ -7,7 +7,7 @@ from torch import nn
 
 ID, TIER, CATEGORY = "L12", "W", "loss"
 REFERENCE = "pytorch/pytorch#116349"
-EXPECT = ("learning", "data", "loss", "model.nonfinite-values")
+EXPECT = ("sequence.token-supervision", "loss", "model.nonfinite-values")
 MASK = 14
 
 

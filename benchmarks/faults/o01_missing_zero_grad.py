@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O1", "B", "optimizer"
 REFERENCE = "stackoverflow 60335387"
-EXPECT = ("learning.step-parity", "learning")
+EXPECT = ("gradient.carried-over", "learning.step-parity")
 criterion = nn.CrossEntropyLoss()
 
 

@@ -5,7 +5,7 @@ from _training import cut, mlp, regress, slope
 
 ID, TIER, CATEGORY = "O2", "B", "optimizer"
 REFERENCE = "a missing call"
-EXPECT = ("learning.step-parity", "learning")
+EXPECT = ("optimizer.steps",)
 
 
 class Fit:

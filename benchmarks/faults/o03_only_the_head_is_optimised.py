@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O3", "B", "optimizer"
 REFERENCE = "torchtest2"
-EXPECT = ("learning.optimizer-coverage", "learning", "model.unused-parameters")
+EXPECT = ("model.late-parameters", "model.unused-parameters", "optimizer")
 
 
 class SmallConv(nn.Module):

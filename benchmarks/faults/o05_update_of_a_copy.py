@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O5", "B", "optimizer"
 REFERENCE = "elanapearl: addcmul_ on non-contiguous tensors (MPS); pytorch/pytorch#115607"
-EXPECT = ("learning.parameter-updates", "learning", "model")
+EXPECT = ("optimizer", "learning")
 
 
 class FlatSGD(torch.optim.Optimizer):

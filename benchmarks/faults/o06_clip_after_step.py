@@ -5,7 +5,7 @@ from _training import cut, mlp, regress, slope
 
 ID, TIER, CATEGORY = "O6", "B", "optimizer"
 REFERENCE = "swapped lines"
-EXPECT = ("learning.clipping", "learning")
+EXPECT = ("gradient.clip-order",)
 clip = torch.nn.utils.clip_grad_norm_
 
 

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O7", "B", "optimizer"
 REFERENCE = "Lightning-AI/pytorch-lightning#9606; milesial/Pytorch-UNet#468; pytorch/examples#1196"
-EXPECT = ("learning.clipping", "learning")
+EXPECT = ("gradient.clip-order",)
 
 
 def loss(model, batch):

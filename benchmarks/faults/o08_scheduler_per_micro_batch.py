@@ -6,7 +6,7 @@ from torch.optim.lr_scheduler import LinearLR
 
 ID, TIER, CATEGORY = "O8", "B", "optimizer"
 REFERENCE = "huggingface/accelerate#963, #2926; huggingface/diffusers#4387"
-EXPECT = ("learning.schedule", "learning")
+EXPECT = ("optimizer.schedule",)
 EVERY, UPDATES = 4, 40
 
 

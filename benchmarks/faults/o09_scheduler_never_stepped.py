@@ -8,7 +8,7 @@ from _training import TinyGPT, chains, next_token
 
 ID, TIER, CATEGORY = "O9", "B", "optimizer"
 REFERENCE = "a scheduler that is never stepped"
-EXPECT = ("learning.schedule", "learning")
+EXPECT = ("optimizer.schedule",)
 WARMUP, TOTAL = 8, 60
 
 

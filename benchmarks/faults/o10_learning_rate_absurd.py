@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O10", "W", "optimizer"
 REFERENCE = "trainproof lr_hot; thedeepchecker high_lr"
-EXPECT = ("learning",)
+EXPECT = ("optimizer.update-size", "learning")
 
 
 def loss(model, batch):

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ID, TIER, CATEGORY = "O11", "B", "optimizer"
 REFERENCE = "unslothai/unsloth-zoo#1023"
-EXPECT = ("learning.accumulation", "learning")
+EXPECT = ("gradient.accumulation",)
 ACCUMULATE = 4
 
 

@@ -6,7 +6,7 @@ from _training import TinyGPT, chains, generator
 
 ID, TIER, CATEGORY = "O12", "B", "optimizer"
 REFERENCE = "huggingface/transformers#34191, #35438; axolotl-ai-cloud/axolotl#1100"
-EXPECT = ("learning.step-parity", "learning.accumulation", "learning")
+EXPECT = ("gradient.accumulation", "learning.step-parity")
 PAD = 0
 
 

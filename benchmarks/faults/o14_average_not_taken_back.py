@@ -6,7 +6,7 @@ from torch import nn
 
 ID, TIER, CATEGORY = "O14", "B", "optimizer"
 REFERENCE = "lightly-ai/lightly-train#892; Megvii-BaseDetection/YOLOX#1318; PKU-YuanGroup/Open-Sora-Plan#186"
-EXPECT = ("evaluation", "learning.average", "learning")
+EXPECT = ("optimizer.ema", "evaluation.state")
 
 
 class Average:

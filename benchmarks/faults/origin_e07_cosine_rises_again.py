@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 ID, TIER, CATEGORY = "E-7", "W", "origins"
 REFERENCE = "MultiTrack: warmup_epochs shrinks T_max and warms nothing up"
-EXPECT = ("learning.schedule", "learning", "config")
+EXPECT = ("optimizer.schedule",)
 WARMUP, TOTAL, PEAK, LEAST = 20, 60, 1e-2, 1e-5
 
 

@@ -23,7 +23,7 @@ class Stack(nn.Module):
 
     def forward(self, ids):
         x = self.embed(ids) + self.places(torch.arange(ids.shape[1]))
-        return self.lm_head(self.layers(x, mask=None if self.faulty else causal_mask(ids.shape[1]))) * 0.3
+        return self.lm_head(self.layers(x, mask=None if self.faulty else causal_mask(ids.shape[1]))) * 0.15
 
 
 def loss(model, ids):

@@ -7,7 +7,7 @@ from torch import nn
 
 ID, TIER, CATEGORY = "X4", "B", "distributed"
 REFERENCE = "huggingface/transformers#34242; pytorch/torchtitan#2206; PrimeIntellect-ai/prime-rl#1957"
-EXPECT = ("learning.step-parity", "learning.accumulation", "learning")
+EXPECT = ("gradient.accumulation", "learning.step-parity")
 WORKERS = 2
 
 

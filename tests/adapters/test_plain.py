@@ -50,3 +50,16 @@ def test_a_copied_model_steps_with_the_functions_of_its_original():
     before = copied.weight.detach().clone()
     session.step(batch, copied, torch.optim.SGD(copied.parameters(), lr=1.0))
     assert not torch.equal(copied.weight, before)
+
+
+def with_a_trained_teacher():
+    parts = with_closures()
+    parts["loss"](parts["model"], parts["train_loader"][0]).backward()
+    return parts
+
+
+def test_a_program_may_pretrain_a_part_while_a_check_has_switched_gradients_off():
+    session = Session(as_subject(with_a_trained_teacher(), with_a_trained_teacher, "program"))
+    with torch.no_grad():
+        assert len(session.batches(limit=1)) == 1
+        assert all(weight.requires_grad for weight in session.build_model().parameters())
