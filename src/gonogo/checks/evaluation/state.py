@@ -51,7 +51,9 @@ def state(session: Session, *, limit: int = 2) -> Observation:
     evaluations.evaluate(session, model, limit=limit)
     model.train()
     steps: list[Any] = []
-    handle = register_optimizer_step_post_hook(lambda one, *_: steps.append(one))
+    # A program whose loaders are built anew may pretrain a teacher meanwhile; that is no step of this model.
+    own = {id(parameter) for parameter in model.parameters()}
+    handle = register_optimizer_step_post_hook(lambda one, *_: steps.append(one) if _holds(one, own) else None)
     weights, buffers, moments = _parameters(model), _buffers(model), _moments(optimizer)
     try:
         seen = evaluations.evaluate(session, model, limit=limit, seed=1)
@@ -70,6 +72,10 @@ def state(session: Session, *, limit: int = 2) -> Observation:
         },
         (Table("Changed by validation", ("name", "kind"), tuple(rows)),),
     )
+
+
+def _holds(optimizer: Any, own: set[int]) -> bool:
+    return any(id(parameter) in own for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _parameters(model: nn.Module) -> dict[str, str]:

@@ -40,7 +40,9 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
     Units: all counts: parameters (tensors).
     Source: pytorch.org DistributedDataParallel, find_unused_parameters; measured: one step accuses LoRA.
     """
-    traces = training_steps(session, steps=steps).traces
+    # What is claimed to be frozen is meant to get none, even if requires_grad was left on.
+    meant = session.claims.frozen
+    traces = [trace for trace in training_steps(session, steps=steps).traces if not trace.name.startswith(meant)]
     if not traces:
         raise NotApplicable("no parameter is trainable")
     if not traces[0].norms:
