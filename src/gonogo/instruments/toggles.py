@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gonogo.audit.settings import (
+from gonogo.errors import NotApplicable
+from gonogo.instruments.effects import KEPT, Effects, differing, effects
+from gonogo.training.session import Session
+from gonogo.training.settings import (
     Setting,
     is_choice,
     is_core,
@@ -16,9 +19,6 @@ from gonogo.audit.settings import (
     replaced,
     settings,
 )
-from gonogo.errors import NotApplicable
-from gonogo.instruments.effects import KEPT, Effects, differing, effects
-from gonogo.training.session import Session
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from gonogo.audit.settings import is_core, is_plumbing, read, replaced, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
@@ -10,6 +9,7 @@ from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.toggles import answer, is_dead, probe
 from gonogo.training.session import Session
+from gonogo.training.settings import is_core, is_plumbing, read, replaced, settings
 from gonogo.training.subject import Subject
 
 

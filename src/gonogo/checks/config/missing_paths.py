@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gonogo.audit.settings import Setting, is_list, read, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.training.session import Session
+from gonogo.training.settings import Setting, is_list, read, settings
 from gonogo.training.subject import Subject
 
 _INPUTS = frozenset(("data", "dataset", "datasets", "train", "valid", "val", "test", "dev", "vocab", "tokenizer"))

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gonogo.audit.settings import (
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.session import Session
+from gonogo.training.settings import (
     Setting,
     is_choice,
     is_core,
@@ -16,12 +22,6 @@ from gonogo.audit.settings import (
     read,
     settings,
 )
-from gonogo.core.capability import Capability as C
-from gonogo.core.check import Effort, check, fault
-from gonogo.core.criterion import Status, at_most
-from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.errors import NotApplicable
-from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
 _MACHINE = frozenset(

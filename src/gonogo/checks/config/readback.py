@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from torch import nn
 
-from gonogo.audit.settings import Setting, is_list, number, only, read, replaced, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
@@ -14,6 +13,7 @@ from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.live_values import Live, live_values
 from gonogo.training.session import Session
+from gonogo.training.settings import Setting, is_list, number, only, read, replaced, settings
 from gonogo.training.subject import Subject
 
 _SCALING = {"warmup", "schedule", "scheduler", "cycle", "onecycle", "scale", "scaling", "scaled", "base", "mup"}

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gonogo.audit.settings import Setting, number, only, read, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.training.session import Session
+from gonogo.training.settings import Setting, number, only, read, settings
 from gonogo.training.subject import Subject
 
 Row = tuple[str, str, str]  # keys, what they say, kind

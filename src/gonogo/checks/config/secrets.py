@@ -3,13 +3,13 @@
 import re
 from dataclasses import replace
 
-from gonogo.audit.settings import Setting, is_list, read, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.core.redact import redact
 from gonogo.training.session import Session
+from gonogo.training.settings import Setting, is_list, read, settings
 from gonogo.training.subject import Subject
 
 _DUMMY = re.compile(r"(?i)example|dummy|placeholder|change.?me|your|xxxx|\.\.\.|^none$|^null$|^false$|redacted")

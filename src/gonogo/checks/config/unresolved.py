@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gonogo.audit.settings import Setting, is_list, read, settings
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.training.session import Session
+from gonogo.training.settings import Setting, is_list, read, settings
 from gonogo.training.subject import Subject
 
 _REFERENCE = re.compile(r"\$\{([^${}]+)\}")

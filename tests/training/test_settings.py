@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gonogo.audit.settings import Setting, is_core, is_mechanism, is_plumbing, number, only, replaced, settings
+from gonogo.training.settings import Setting, is_core, is_mechanism, is_plumbing, number, only, replaced, settings
 
 
 def test_values_are_found_by_their_path() -> None:
