@@ -68,7 +68,7 @@ def _counts(session: Session) -> dict[str, int]:
     try:
         with torch.device("meta"):
             model = session.subject._given("model")()
-    except (NotImplementedError, RuntimeError):  # reads its weights, or computes with them, while it is built
+    except (NotImplementedError, RuntimeError, SubjectError):  # reads its weights, or computes, while it is built
         model = session.build_model()
     counts: dict[str, int] = {}
     for name, parameter in model.named_parameters():
