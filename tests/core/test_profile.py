@@ -213,3 +213,11 @@ def test_an_extending_profile_changes_single_settings_of_a_check(tmp_path):
     settings = load_profile(str(tmp_path / "child.yaml")).checks["model.x"]
     assert settings.params == {"a": 1, "b": 3}
     assert settings.limits == {"m": {"warn": 1}}
+
+
+@pytest.mark.parametrize("line", ["budget: -5", "memory_limit: 0", "time_limit: {read: -1}"])
+def test_limits_that_nothing_can_keep_are_refused(tmp_path, line):
+    path = tmp_path / "p.yaml"
+    path.write_text(line)
+    with pytest.raises(ProfileError, match="greater than 0"):
+        load_profile(str(path))

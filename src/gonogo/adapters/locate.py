@@ -130,7 +130,10 @@ def _guarded(load: Callable[[], Any], where: str) -> Any:
 def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
     if not path.is_file():
         raise SubjectError(f"there is no file {path}. SUBJECT is {FORMS}")
-    content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise SubjectError(f"{path}: not UTF-8 text: {error}") from None
     target = content.get("_target_") or content.get("class_path")
     if not isinstance(target, str):
         raise SubjectError(f"{path}: no _target_ (Hydra) or class_path (LightningCLI) was found at its top level")
@@ -148,7 +151,8 @@ def _from_recipe(name: str, overrides: Mapping[str, Any]) -> Subject:
     names = recipes()
     if name not in names:
         known = f" Recipes: {', '.join(names)}." if names else ""
-        raise SubjectError(f"{name!r} is not a subject. SUBJECT is {FORMS}.{known}{did_you_mean(name, names)}")
+        near = did_you_mean(name, [*names, *(str(path) for path in Path().glob("*.py"))])
+        raise SubjectError(f"{name!r} is not a subject. SUBJECT is {FORMS}.{known}{near}")
     return _from_module(_import(f"{RECIPES}.{name}.subject", name), "build", name, overrides)
 
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gonogo.core.check import Effort
 from gonogo.errors import ProfileError, did_you_mean
 
+Positive = Annotated[float, Field(gt=0)]
 Limit = float | None | tuple[float | None, float | None]
 BUILTIN = ("quick", "standard", "full")
 
@@ -39,9 +40,9 @@ class Waiver(_Strict):
 class TimeLimit(_Strict):
     """Seconds that one check may take, by effort."""
 
-    read: float = 60
-    step: float = 60
-    fit: float = 120
+    read: Positive = 60
+    step: Positive = 60
+    fit: Positive = 120
 
     def of(self, effort: Effort) -> float:
         """The limit of a check of this effort, seconds."""
@@ -56,9 +57,9 @@ class Profile(_Strict):
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    budget: float | None = None  # seconds for the whole run
+    budget: Positive | None = None  # seconds for the whole run
     time_limit: TimeLimit = TimeLimit()
-    memory_limit: float | None = None  # bytes per worker; None: eight tenths of what is free at the start
+    memory_limit: Positive | None = None  # bytes per worker; None: eight tenths of what is free at the start
     seed: int = 0
     checks: dict[str, CheckSettings] = {}
     waivers: tuple[Waiver, ...] = ()
@@ -164,7 +165,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, _Yaml12)  # noqa: S506 - _Yaml12 derives from SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01
-        raise ProfileError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ProfileError(f"{where[:100]}: not valid YAML: {' '.join(str(error).split())[:500]}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
