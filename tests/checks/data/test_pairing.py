@@ -7,13 +7,13 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
-from gonogo.checks.data.pairing import pairing_kept
+from gonogo.checks.data.pairing import pairing
 from gonogo.core.criterion import Status
 from gonogo.testing.contract import answer
 from gonogo.training.subject import Subject
 
 SAMPLES = [(torch.arange(1, 4 + n * 7 % 5) * (n + 1), n % 3) for n in range(24)]
-CHECK: Any = pairing_kept.check  # type: ignore[attr-defined]
+CHECK: Any = pairing.check  # type: ignore[attr-defined]
 
 
 def padded(samples: list[Any], left: bool = False) -> tuple[Any, Any, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from gonogo.audit import fields, pairing
+from gonogo.audit import fields
+from gonogo.audit import pairing as matching
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
@@ -31,7 +32,7 @@ _OTHERS = re.compile(r"(?i).*(neg|other|shuffl|permut|mix|random|context|support
     ],
     since="0.2",
 )
-def pairing_kept(session: Session, *, limit: int = 16) -> Observation:
+def pairing(session: Session, *, limit: int = 16) -> Observation:
     """Inputs keep their targets when batched | Inputs and targets are paired anew when batched
 
     What: collates up to `limit` training samples together, and each of them alone, and finds by content which sample
@@ -54,7 +55,7 @@ def pairing_kept(session: Session, *, limit: int = 16) -> Observation:
         samples = [loader.dataset[index] for index in indices]
         batch = collate([nested.clone(sample) for sample in samples])
         singles = [collate([nested.clone(sample)]) for sample in samples]
-    found = pairing.assignments(batch, singles)
+    found = matching.assignments(batch, singles)
     roles = fields.roles(batch, session.claims)
     targets = _of(found, batch, roles.target)
     inputs = {path: rows for path, rows in found.items() if path not in targets and not _OTHERS.fullmatch(path)}
@@ -63,7 +64,7 @@ def pairing_kept(session: Session, *, limit: int = 16) -> Observation:
         raise NotApplicable("no input or no target can be followed from the samples to the batch")
     shapes = {path: (leaf.dtype, leaf.shape) for path, leaf in nested.tensors(batch).items()}
     table = [
-        (path, target, pairing.at_odds(rows, targets[target])) for path, rows in inputs.items() for target in targets
+        (path, target, matching.at_odds(rows, targets[target])) for path, rows in inputs.items() for target in targets
     ]
     # Of several targets of one form (mixed samples have two), one must belong to the input.
     least = {(path, shapes[target]): len(indices) for path, target, _ in table}
@@ -76,7 +77,7 @@ def pairing_kept(session: Session, *, limit: int = 16) -> Observation:
     )
 
 
-def _of(found: dict[str, pairing.Candidates], batch: Any, target: Any) -> dict[str, pairing.Candidates]:
+def _of(found: dict[str, matching.Candidates], batch: Any, target: Any) -> dict[str, matching.Candidates]:
     """The fields whose tensors belong to the target."""
     owned = {id(leaf) for _, leaf in nested.walk(target)}
     return {path: found[path] for path, leaf in nested.walk(batch) if path in found and id(leaf) in owned}

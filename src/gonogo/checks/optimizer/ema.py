@@ -54,6 +54,8 @@ def ema(session: Session) -> Observation:
     own = OwnSteps(session)
     batches = session.batches("train", limit=4)
     average = session.parts(own.model, own.optimizer).get("ema")
+    if average is None:
+        raise NotApplicable("the subject keeps no average of its weights (no 'ema' among its parts)")
     trace: list[tuple[averages.Weights, averages.Weights]] = []
     while len(trace) < UPDATES and session.seconds_left > 0 and own.until_update(batches):
         trace.append(

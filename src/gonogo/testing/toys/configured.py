@@ -40,7 +40,7 @@ def configured(config: Mapping[str, Any] = CONFIG) -> Subject:
         step=_step(_loss(config["label_smoothing"]), config["optimizer"]["max_norm"]),
         evaluate=parts.accuracy(_logits, lambda batch: batch["label"]),
         config=config,
-        claims=Claims(classes=CLASSES, target="label"),
+        claims=Claims(classes=CLASSES, target="label", parameters=451 if config == CONFIG else None),
         with_config=configured,
     )
 

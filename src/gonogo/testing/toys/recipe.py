@@ -19,6 +19,8 @@ from gonogo.training.subject import Subject
 
 CLASSES, FEATURES, WINDOW, UPDATES, WARM_UP, FINAL = 3, 10, 2, 60, 6, 1e-4
 CONFIG = {"lr": 5e-3, "batch_size": parts.BATCH_SIZE, "accumulation": WINDOW, "max_norm": 1.0, "ema_decay": 0.9}
+CLAIMS = {"classes": CLASSES, "target": "label", "parameters": 451, "accumulation": WINDOW, "resume": "exact"}
+CLAIMS |= {"max_norm": CONFIG["max_norm"], "total_steps": UPDATES, "final_lr": FINAL}
 
 
 def recipe() -> Subject:
@@ -43,6 +45,7 @@ class Average:
 def build() -> dict[str, Any]:
     """All parts of one run, live."""
     model = nn.Sequential(nn.Linear(FEATURES, 32), nn.GELU(), nn.Dropout(0.1), nn.Linear(32, CLASSES))
+    nn.init.normal_(model[-1].weight, std=0.01)
     optimizer = AdamW(model.parameters(), lr=float(CONFIG["lr"]), weight_decay=1e-4)
     scheduler = LambdaLR(optimizer, _rate)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
@@ -64,16 +67,7 @@ def build() -> dict[str, Any]:
         "valid_loader": DataLoader(parts.Rows(valid), parts.BATCH_SIZE),
         "predict": lambda model, batch: model(batch["features"]),
         "config": CONFIG,
-        "claims": {
-            "classes": CLASSES,
-            "target": "label",
-            "parameters": 451,
-            "accumulation": WINDOW,
-            "max_norm": CONFIG["max_norm"],
-            "total_steps": UPDATES,
-            "final_lr": FINAL,
-            "resume": "exact",
-        },
+        "claims": CLAIMS,
     }
 
 
