@@ -152,3 +152,12 @@ def test_a_file_that_is_named_like_one_of_python_can_be_a_subject(tmp_path):
     command = [sys.executable, "-P", "-m", "gonogo", "plan", "random.py", *QUICK]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("reader", ["| head -1", ">&-"])
+def test_a_reader_that_leaves_costs_neither_the_reports_nor_the_verdict(tmp_path, required_little, reader):
+    run = f"{sys.executable} -m gonogo run {TOY} --profile {required_little} --out out"
+    script = f"({run}; echo $? > code) {reader}"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, check=True)
+    assert (tmp_path / "code").read_text().strip() == "0"
+    assert (tmp_path / "out" / "report.html").is_file()

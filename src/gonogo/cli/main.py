@@ -38,6 +38,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; every error becomes a sentence and an exit code."""
+    _open_standard_streams()
     from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show
 
     for verb in (run.run, plan.plan, show.show, explain.explain, judge.judge, report.report, selftest.selftest):
@@ -45,6 +46,13 @@ def main() -> None:
     app.add_typer(new.app, name="new")
     app.command()(env.env)
     sys.exit(guarded(lambda: app(standalone_mode=False)))
+
+
+def _open_standard_streams() -> None:
+    """Descriptors 0 to 2 that were closed (`>&-`) lead nowhere; else the next file or pipe would become stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def guarded(action: Callable[[], Any]) -> int:

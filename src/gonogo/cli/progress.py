@@ -40,13 +40,28 @@ class Progress:
         )
 
 
+class _Terminal(Console):
+    """A console whose reader may leave (`| head -1`): the run goes on, its reports and exit code are what counts."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        silence()
+
+
+def silence() -> None:
+    """Send what is still written to stdout nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 @contextmanager
 def progress(subject: str) -> Iterator[Progress]:
     """A listener for this terminal."""
-    console = Console(soft_wrap=False)
+    console = _Terminal(soft_wrap=False)
     if not console.is_terminal or os.environ.get("CI"):
         # A log keeps whole lines: no live display, and nothing cut at the width of a terminal that is not there.
-        yield Progress(Console(width=10_000, force_terminal=False), None)
+        yield Progress(_Terminal(width=10_000, force_terminal=False), None)
         return
     with console.status(f"loading {subject}", spinner="dots") as spinner:
         yield Progress(console, spinner)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gonogo.cli import options
-from gonogo.cli.progress import progress
+from gonogo.cli.progress import progress, silence
 from gonogo.errors import ProfileError
 from gonogo.execution.supervisor import Request, execute
 from gonogo.reports import as_text, files
@@ -49,9 +49,16 @@ def run(
     try:
         written = files.write_all(report, folder)
     finally:  # a full disk must not cost the answer
-        typer.echo(as_text.render(report, verbose=verbose))
-    typer.echo(f"Report: {_shown(written['html'])}")
+        _say(as_text.render(report, verbose=verbose))
+    _say(f"Report: {_shown(written['html'])}")
     return 130 if "interrupted by the user" in report.notes else report.exit_code
+
+
+def _say(text: str) -> None:
+    try:
+        typer.echo(text)
+    except BrokenPipeError:  # nobody reads any more: the exit code is still the verdict
+        silence()
 
 
 def _prepared(out: Path | None, subject: str, resume: bool) -> Path:
