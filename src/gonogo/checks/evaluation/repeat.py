@@ -22,7 +22,7 @@ from gonogo.training.subject import Subject
     needs={C.MODEL, C.LOSS, C.VALID, C.EVALUATE},
     effort=Effort.FIT,
     after=("evaluation.state",),
-    explains=("evaluation.mode-restored", "evaluation.batch-size", "evaluation.metric-oracle"),
+    explains=("evaluation.mode-restored", "evaluation.batch-size", "evaluation.metric-oracle", "model.batch-mixing"),
     criteria=[
         at_most("training_layers", fail=0, source="exact: dropout and batch statistics have no place in a score"),
         at_most("difference", warn=1e-6, source="ours: bit-equal on a CPU; sampled metrics differ by right"),

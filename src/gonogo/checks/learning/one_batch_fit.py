@@ -28,7 +28,7 @@ TAIL = 10  # last steps that are averaged: dropout and sampling make single loss
     after=("model.nonfinite-values",),
     criteria=[
         at_most("loss_ratio", warn=0.9, source="measured on toys and examples: 0.001 to 0.4 after 200 steps"),
-        at_most("best_loss_ratio", fail=0.97, source="measured on toys: nothing to learn gives 0.98 to 1.3"),
+        at_most("best_loss_ratio", fail=0.93, source="measured: nothing to learn gives 0.95 to 1.3"),
     ],
     since="0.1",
 )

@@ -34,8 +34,8 @@ from gonogo.training.subject import Subject
 def input_dependence(session: Session, *, steps: int = 3) -> Observation:
     """The answer depends on the inputs | The answer does not depend on its inputs
 
-    What: takes some optimizer steps (a head may start at zero), then exchanges each field of a batch among its samples
-        and looks whether any output changes, in evaluation mode. `blind` is 1 if no field matters, `unused_claimed`
+    What: exchanges each field of a batch among its samples and looks whether any output changes, in evaluation mode,
+        before training and (a head may start at zero) after some optimizer steps. `blind` is 1 if no field matters, `unused_claimed`
         counts fields named in Claims(modalities=...) that do not, `unused_fields` other numeric input fields.
     Why: a modality that a default drops, a slice taken twice, a key that forward ignores: the loss falls on what is
         left, and the ablation that should show it was never run.
@@ -46,14 +46,17 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
     """
     batches = session.batches("train", limit=steps)
     rows = sample_rows(session, batches[0])
-    for index in range(steps):
-        session.step(nested.clone(batches[index % len(batches)]))
     names = _inputs(session, batches[0], rows)
     if not names:
         raise NotApplicable("no field of the batch can be exchanged among its samples")
-    base = _outputs(session, batches[0])
-    matters = {name: _matters(session, batches[0], [name], rows, base) for name in names}
-    blind = not any(matters.values()) and not _matters(session, batches[0], names, rows, base)
+    matters, together = _seen_now(session, batches[0], names, rows)
+    if not all(matters.values()):  # a head that starts at zero sees nothing before its first steps
+        for index in range(steps):
+            session.step(nested.clone(batches[index % len(batches)]))
+        later, together_later = _seen_now(session, batches[0], names, rows)
+        matters = {name: matters[name] or later[name] for name in names}
+        together = together or together_later
+    blind = not any(matters.values()) and not together
     claimed = {name: _is_claimed(session, name) for name in names}
     unused = [name for name in names if not matters[name] and not blind]
     table = tuple((name, "yes" if matters[name] else "no", "yes" if claimed[name] else "") for name in names)
@@ -67,6 +70,13 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
         },
         (Table("What the outputs depend on", ("field", "matters", "claimed"), table),),
     )
+
+
+def _seen_now(session: Session, batch: Any, names: list[str], rows: int) -> tuple[dict[str, bool], bool]:
+    """Which fields matter with the weights as they are, and whether all of them together do."""
+    base = _outputs(session, batch)
+    each = {name: _matters(session, batch, [name], rows, base) for name in names}
+    return each, any(each.values()) or _matters(session, batch, names, rows, base)
 
 
 def _inputs(session: Session, batch: Any, rows: int) -> list[str]:
