@@ -35,8 +35,8 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
     """The answer depends on the inputs | The answer does not depend on its inputs
 
     What: exchanges each field of a batch among its samples and looks whether any output changes, in evaluation mode,
-        before training and (a head may start at zero) after some optimizer steps. `blind` is 1 if no field matters, `unused_claimed`
-        counts fields named in Claims(modalities=...) that do not, `unused_fields` other numeric input fields.
+        before training and (a head may start at zero) after some optimizer steps. `blind` is 1 if no field matters,
+        `unused_claimed` counts fields named in Claims(modalities=...) that do not, `unused_fields` other input fields.
     Why: a modality that a default drops, a slice taken twice, a key that forward ignores: the loss falls on what is
         left, and the ablation that should show it was never run.
     Fix: follow the field from the batch to the layer that should read it; look at keys, slices and `if` branches.
