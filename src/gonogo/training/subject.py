@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,10 +79,6 @@ class Subject:
     parts: Callable[[nn.Module], Mapping[str, Any]] | None = None
     with_config: Callable[[Mapping[str, Any]], "Subject"] | None = None
     proxy: str = ""
-
-    def __new__(cls, *_: Any, **given: Any) -> "Subject":
-        refuse_unknown(given)
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, kind, expected in _PLAIN_FIELDS:
@@ -196,3 +193,17 @@ def refuse_unknown(given: Iterable[str]) -> None:
     for name in given:
         if name not in known:
             raise SubjectError(f"Subject has no field {name!r}. It has: {', '.join(known)}.{did_you_mean(name, known)}")
+
+
+def _with_known_names(init: Callable[..., None]) -> Callable[..., None]:
+    """`init`, with the nearest name in the error about an unknown one; its signature stays."""
+
+    @wraps(init)
+    def checked(self: Subject, *parts: Any, **given: Any) -> None:
+        refuse_unknown(given)
+        init(self, *parts, **given)
+
+    return checked
+
+
+Subject.__init__ = _with_known_names(Subject.__init__)  # type: ignore[method-assign]
