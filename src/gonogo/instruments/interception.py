@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ from gonogo.training.session import Session, evaluating
 CLASS_LOSSES = ("cross_entropy", "nll_loss")
 VALUE_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY_LOSSES = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
-_FUNCTIONS = {getattr(nn.functional, name): name for name in (*CLASS_LOSSES, *VALUE_LOSSES, *BINARY_LOSSES)}
+_NAMES = (*CLASS_LOSSES, *VALUE_LOSSES, *BINARY_LOSSES, "kl_div")
+_FUNCTIONS = {getattr(nn.functional, name): name for name in _NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,17 @@ class LossCalls(TorchFunctionMode):
         return result
 
 
-def recorded(session: Session, model: nn.Module, batch: Any, seed: int = 0) -> tuple[list[Call], Tensor | None]:
-    """(calls, loss) of a model in evaluation mode on a batch; the loss is None if it raised after its first call."""
+def recorded(
+    session: Session, model: nn.Module, batch: Any, seed: int = 0, *, training: bool = False
+) -> tuple[list[Call], Tensor | None]:
+    """(calls, loss) of a model on a batch, in evaluation mode unless it stays in its own for `training`.
+
+    The loss is None if it raised after its first call.
+    """
     calls = LossCalls()
     loss: Tensor | None = None
-    with evaluating(model), seeding.seeded(seed), warnings.catch_warnings():
+    mode = nullcontext() if training else evaluating(model)
+    with mode, seeding.seeded(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own warnings about shapes are what some checks measure
         try:
             with calls:
@@ -76,6 +84,22 @@ def recorded(session: Session, model: nn.Module, batch: Any, seed: int = 0) -> t
             if not calls.calls:
                 raise
     return calls.calls, loss
+
+
+def has_logarithm(tensor: Tensor) -> bool:
+    """Does a logarithm lie before the tensor in its graph, or an operation of which that is not known?"""
+    seen, waiting = set(), [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        name = node.name()
+        known = "Backward" in name.rstrip("0123456789")[-8:] or "AccumulateGrad" in name
+        if "Log" in name or "Softplus" in name or not known:
+            return True
+        waiting += [following for following, _ in node.next_functions]
+    return False
 
 
 def class_scores(call: Call) -> Tensor:

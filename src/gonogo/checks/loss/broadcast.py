@@ -41,17 +41,25 @@ def broadcast(session: Session) -> Observation:
     Source: pytorch.org mse_loss (its warning on sizes); ours.
     """
     [batch] = session.batches("train", limit=1)
-    model = session.copy_model()
-    watch = _Differences({leaf.data_ptr() for leaf in nested.tensors(batch).values()})
-    with watch:
-        found = [call for call in recorded(session, model, batch)[0] if call.name in VALUE_LOSSES]
-    rows = [(call.name, str(tuple(call.input.shape)), str(tuple(call.target.shape))) for call in found]
-    rows = [row for row, call in zip(rows, found, strict=True) if _column_meets_row(call.input, call.target)]
-    rows += [("difference", str(one), str(two)) for one, two in watch.found]
+    rows = _places(session, batch)
+    size = nested.size(batch) or 0
+    if rows and size > 2:
+        # Centres or channels may be as many as samples by accident: then they stay when a sample goes.
+        fewer = _places(session, nested.take_rows(batch, list(range(size - 1)), size))
+        rows = rows if len(fewer) == len(rows) and all(a != b for a, b in zip(rows, fewer, strict=True)) else []
     return Observation(
         {"broadcast": Measurement(len(rows), "{place}")},
         (Table("Shapes that do not fit", ("where", "one side", "other side"), tuple(rows)),),
     )
+
+
+def _places(session: Session, batch: Any) -> list[tuple[str, str, str]]:
+    watch = _Differences()
+    with watch:
+        found = [call for call in recorded(session, session.copy_model(), batch)[0] if call.name in VALUE_LOSSES]
+    found = [call for call in found if _column_meets_row(call.input, call.target)]
+    rows = [(call.name, str(tuple(call.input.shape)), str(tuple(call.target.shape))) for call in found]
+    return rows + [("difference", str(one), str(two)) for one, two in watch.found]
 
 
 def _column_meets_row(one: Tensor, two: Tensor) -> bool:
@@ -63,10 +71,9 @@ def _column_meets_row(one: Tensor, two: Tensor) -> bool:
 class _Differences(TorchFunctionMode):
     """Differences of a column with gradient and a row without one (or the other way round)."""
 
-    def __init__(self, fields: set[int]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-        self._fields = fields
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

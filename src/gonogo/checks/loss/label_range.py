@@ -10,7 +10,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.interception import CLASS_LOSSES, Call, recorded
+from gonogo.instruments.interception import BINARY_LOSSES, CLASS_LOSSES, Call, recorded
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -30,7 +30,8 @@ def label_range(session: Session, *, batches: int = 8) -> Observation:
     """Every label has a score | Labels lie outside the classes of the head
 
     What: watches the labels that go into cross_entropy and nll_loss. `outside` counts those that are neither one of
-        the C classes nor the ignored label; `width_mismatch` is 1 if the head is not as wide as Claims(classes=...).
+        the C classes nor the ignored label, and targets of binary losses that are not between 0 and 1;
+        `width_mismatch` is 1 if the head is not as wide as Claims(classes=...).
     Why: labels counted from one, or a class map of another data set. A CPU stops with an index error in the middle of
         an epoch; an accelerator with an assertion that names no line.
     Fix: subtract one, or map the labels; give the head one score for each class.
@@ -44,27 +45,32 @@ def label_range(session: Session, *, batches: int = 8) -> Observation:
         for batch in session.batches("train", limit=batches):
             calls += [call for call in recorded(session, model, batch)[0] if _has_labels(call)]
     if not calls:
-        raise NotApplicable("the loss calls neither cross_entropy nor nll_loss with class labels")
+        raise NotApplicable("the loss calls neither cross_entropy nor nll_loss with class labels, nor a binary loss")
     outside = {label: 0 for call in calls for label in _outside(call)}
     for call in calls:
         for label in _outside(call):
             outside[label] += 1
     claimed = session.claims.classes
     found = {"outside": Measurement(sum(outside.values()), "{label}", n=sum(call.target.numel() for call in calls))}
-    if claimed is not None:
-        found["width_mismatch"] = Measurement(float(calls[0].classes != claimed))
-    rows = tuple((label, times, f"0 to {calls[0].classes - 1}") for label, times in sorted(outside.items()))
+    widths = {call.classes for call in calls if call.name in CLASS_LOSSES}
+    if claimed is not None and widths:
+        found["width_mismatch"] = Measurement(float(claimed not in widths))
+    top = max(widths, default=2) - 1
+    rows = tuple((label, times, f"0 to {top}") for label, times in sorted(outside.items()))
     return Observation(found, (Table("Labels without a score", ("label", "times", "classes"), rows),))
 
 
 def _has_labels(call: Call) -> bool:
-    return call.name in CLASS_LOSSES and not call.target.is_floating_point()
+    return call.name in BINARY_LOSSES or (call.name in CLASS_LOSSES and not call.target.is_floating_point())
 
 
-def _outside(call: Call) -> list[int]:
+def _outside(call: Call) -> list[float]:
     labels = call.target.detach().flatten()
+    if call.name in BINARY_LOSSES:
+        wrong = (labels < -1e-3) | (labels > 1 + 1e-3)
+        return [float(label) for label in labels[wrong][:1000]]
     wrong = ((labels < 0) | (labels >= call.classes)) & (labels != call.ignore_index)
-    return [int(label) for label in labels[wrong][:1000]]
+    return [float(label) for label in labels[wrong][:1000]]
 
 
 @fault()

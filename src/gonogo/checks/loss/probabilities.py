@@ -25,9 +25,9 @@ SUM = 1e-3  # how near to one probabilities add up in single precision
 def probabilities(session: Session, *, batches: int = 3) -> Observation:
     """The loss gets scores | The loss gets probabilities and squashes them again
 
-    What: watches what goes into cross_entropy and binary_cross_entropy_with_logits, on several batches, with the
-        initial weights and with weights three times as large. `softmax_twice` counts the calls whose inputs are
-        probabilities every time: not negative and adding up to one, or all between 0 and 1.
+    What: watches what goes into cross_entropy and binary_cross_entropy_with_logits, on several batches in training
+        mode, with the initial weights and with weights three times as large. `softmax_twice` counts the calls whose
+        inputs are probabilities every time: not negative and adding up to one, or all between 0 and 1.
     Why: these losses apply log-softmax (or the sigmoid) themselves. Of probabilities they see values between 0 and 1
         only, so the loss can never come near 0 and gradients are small; training seems to work, slowly.
     Fix: return the scores of the last linear layer from forward; apply softmax or sigmoid where you predict.
@@ -40,7 +40,7 @@ def probabilities(session: Session, *, batches: int = 3) -> Observation:
     for factor in (1.0, 3.0):
         louder(model, factor)
         for batch in session.batches("train", limit=batches):
-            for place, call in enumerate(recorded(session, model, batch)[0]):
+            for place, call in enumerate(recorded(session, model, batch, training=True)[0]):
                 if call.name in ("cross_entropy", "binary_cross_entropy_with_logits"):
                     kinds.setdefault((place, call.name), []).append(_is_probability(call))
     if not kinds:

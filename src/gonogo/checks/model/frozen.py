@@ -46,7 +46,7 @@ def frozen(session: Session, *, steps: int = 3) -> Observation:
     parameters = {name: p for name, p in model.named_parameters() if _claimed(session, name)}
     buffers = {name: b for name, b in model.named_buffers() if _claimed(session, name)}
     before = {name: fingerprint.digest(value) for name, value in (parameters | buffers).items()}
-    for batch in cycled(session, steps):
+    for batch in cycled(session, steps * max(1, session.claims.accumulation)):
         session.step(batch)
     changed = [name for name, value in (parameters | buffers).items() if fingerprint.digest(value) != before[name]]
     empty = [prefix for prefix in session.claims.frozen if not _matched(prefix, parameters | buffers)]

@@ -1,5 +1,6 @@
 """An input that the answer does not depend on was not used."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,14 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.recorded_call import wake
 from gonogo.instruments.rows import sample_rows
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
+
+_BESIDES = r"mask|len|size|ids?$|index|pos|pad"
 
 
 @check(
@@ -46,6 +50,7 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
     """
     batches = session.batches("train", limit=steps)
     rows = sample_rows(session, batches[0])
+    wake(session.model, session.seed)  # the steps may have been those of a warm-up or of one long accumulation
     names = _inputs(session, batches[0], rows)
     if not names:
         raise NotApplicable("no field of the batch can be exchanged among its samples")
@@ -57,15 +62,17 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
         matters = {name: matters[name] or later[name] for name in names}
         together = together or together_later
     blind = not any(matters.values()) and not together
-    claimed = {name: _is_claimed(session, name) for name in names}
-    unused = [name for name in names if not matters[name] and not blind]
-    table = tuple((name, "yes" if matters[name] else "no", "yes" if claimed[name] else "") for name in names)
+    groups = {claim: _fields_of(claim, names) for claim in session.claims.modalities}
+    claimed = {name for group in groups.values() for name in group}
+    deaf = [claim for claim, group in groups.items() if group and not any(matters[name] for name in group)]
+    unused = [name for name in names if not matters[name] and name not in claimed]
+    table = tuple((name, "yes" if matters[name] else "no", "yes" if name in claimed else "") for name in names)
     return Observation(
         {
             "blind": Measurement(float(blind)),
-            "unused_claimed": Measurement(sum(claimed[name] for name in unused), "{field}"),
+            "unused_claimed": Measurement(0 if blind else len(deaf), "{field}"),
             "unused_fields": Measurement(
-                sum(not claimed[name] and _is_feature(batches[0], name) for name in unused), "{field}"
+                0 if blind else sum(_is_feature(batches[0], name) for name in unused), "{field}"
             ),
         },
         (Table("What the outputs depend on", ("field", "matters", "claimed"), table),),
@@ -108,8 +115,10 @@ def _outputs(session: Session, batch: Any) -> dict[str, Tensor]:
         return {path: leaf.nan_to_num() for path, leaf in session.outputs(nested.clone(batch), model).items()}
 
 
-def _is_claimed(session: Session, path: str) -> bool:
-    return any(name in path.split(".") or path.startswith(name) for name in session.claims.modalities)
+def _fields_of(claim: str, names: list[str]) -> list[str]:
+    """The fields of a modality: those of its name, else those that begin with it, without its masks and lengths."""
+    exact = [name for name in names if claim in name.split(".")]
+    return exact or [name for name in names if name.startswith(claim) and not re.search(_BESIDES, name.lower())]
 
 
 def _is_feature(batch: Any, path: str) -> bool:
