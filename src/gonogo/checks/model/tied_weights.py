@@ -1,6 +1,8 @@
 """An embedding and a head that start equal and drift apart were meant to be one."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,6 +16,8 @@ from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
+
+_TYING = re.compile(r"tie_|tied|(weight|embedding)s?_tying|share_(input_output_|all_)?embed")
 
 
 @check(
@@ -29,8 +33,8 @@ def tied_weights(session: Session) -> Observation:
     """Tied weights are one tensor | Weights that should be tied are copies
 
     What: looks for an embedding and a linear layer whose trainable weights are equal in value and are two tensors.
-        `untied_declared` counts them where a key such as tie_word_embeddings is true in the configuration,
-        `untied_copies` where nothing is declared.
+        `untied_declared` counts them where a key such as tie_word_embeddings is true in the configuration, and there
+        heads of the same shape, too; `untied_copies` counts them where nothing is declared.
     Why: a copy, a deepcopy of parts, or loading after tying separates the two; from the first step on they learn
         different things, and the parameter count is off by the size of the vocabulary.
     Fix: assign the same nn.Parameter (head.weight = embedding.weight) after everything else has been built or loaded.
@@ -43,8 +47,11 @@ def tied_weights(session: Session) -> Observation:
     heads = {n: m.weight for n, m in model.named_modules() if isinstance(m, nn.Linear) and m.weight.requires_grad}
     if not any(table.shape == head.shape for table, head in product(tables.values(), heads.values())):
         raise NotApplicable("no linear layer has the shape of an embedding")
-    pairs = [(t, h) for t, h in product(tables, heads) if tables[t] is not heads[h] and _copies(tables[t], heads[h])]
     declared = _declares_tying(session.subject.config)
+    alone = {h: head for h, head in heads.items() if not any(head is table for table in tables.values())}
+    pairs = [(t, h) for t, h in product(tables, alone) if _copies(tables[t], alone[h])]
+    if declared and not pairs:  # never tied at all; only a head is meant, and none that is an embedding already
+        pairs = [(t, h) for t, h in product(tables, alone) if tables[t].shape == alone[h].shape and _is_head(h)]
     return Observation(
         {
             "untied_declared": Measurement(len(pairs) if declared else 0, "{pair}"),
@@ -52,6 +59,11 @@ def tied_weights(session: Session) -> Observation:
         },
         (Table("Equal, but not one", ("embedding", "linear layer"), tuple(pairs)),),
     )
+
+
+def _is_head(name: str) -> bool:
+    last = name.rsplit(".", 1)[-1].lower()
+    return any(word in last for word in ("head", "logit", "unembed", "vocab")) or last in ("output", "generator")
 
 
 def _copies(one: Tensor, two: Tensor) -> bool:
@@ -62,20 +74,27 @@ def _copies(one: Tensor, two: Tensor) -> bool:
 def _declares_tying(config: Any) -> bool:
     if not isinstance(config, Mapping):
         return False
-    own = (str(key).lower().startswith(("tie_", "tied")) and value is True for key, value in config.items())
+    own = (bool(_TYING.match(str(key).lower())) and value is True for key, value in config.items())
     return any(own) or any(_declares_tying(value) for value in config.values())
+
+
+def _with_head(model: nn.Module) -> nn.Module:
+    table = next(module for module in model.modules() if isinstance(module, nn.Embedding))
+    heads = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.shape == table.weight.shape]
+    if not heads:
+        raise NotApplicable("no linear layer has the shape of the embedding")
+    heads[-1].weight = nn.Parameter(table.weight.detach().clone())
+    return model
 
 
 @fault(expect=Status.WARN, toy="causal_lm")
 def head_copied_from_embedding(subject: Subject) -> Subject:
     """The head's weight is a clone of the embedding's."""
+    return subject.map_model(_with_head)
 
-    def change(model: nn.Module) -> nn.Module:
-        table = next(module for module in model.modules() if isinstance(module, nn.Embedding))
-        heads = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.shape == table.weight.shape]
-        if not heads:
-            raise NotApplicable("no linear layer has the shape of the embedding")
-        heads[-1].weight = nn.Parameter(table.weight.detach().clone())
-        return model
 
-    return subject.map_model(change)
+@fault(toy="causal_lm")
+def tied_in_words(subject: Subject) -> Subject:
+    """The configuration says that the head is tied, and it is a clone."""
+    copied = subject.map_model(_with_head)
+    return replace(copied, config={"tie_word_embeddings": True})
