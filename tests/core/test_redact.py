@@ -144,3 +144,13 @@ def test_redacting_twice_is_redacting_once(value):
 @given(st.dictionaries(st.text(), st.integers() | st.booleans() | st.none()))
 def test_numbers_are_never_touched(numbers):
     assert redact(numbers) == numbers
+
+
+def test_a_bare_hexadecimal_key_of_a_service_vanishes():
+    value = "0123456789abcdef0123456789abcdef01234567"
+    assert value not in str(redact({"wandb": value, "logger": {"comet_key": value}}))
+
+
+def test_a_digest_stays():
+    value = "0123456789abcdef0123456789abcdef01234567"
+    assert redact({"git commit": value}) == {"git commit": value}

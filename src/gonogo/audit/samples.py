@@ -24,6 +24,7 @@ from torch.utils.data import (
 )
 
 from gonogo.audit import fields
+from gonogo.errors import SubjectError
 from gonogo.training import batch as batches
 from gonogo.training import seeding
 from gonogo.training.claims import Claims
@@ -56,8 +57,15 @@ UNREADABLE = object()
 
 
 def loader_of(session: Session, name: str) -> Any:
-    """A new loader of a split which the check can do without, and so does not declare to need."""
-    return session.subject.splits[name].batches()
+    """A new loader of a split which the check can do without, and so does not declare to need.
+
+    Raises:
+        SubjectError: It is no iterable of batches.
+    """
+    built = session.subject.splits[name].batches()
+    if not hasattr(built, "__iter__"):
+        raise SubjectError(f"splits[{name!r}] built {type(built).__name__}; expected an iterable of batches")
+    return built
 
 
 def of_split(session: Session, name: str, *, raw: bool = False) -> Samples:

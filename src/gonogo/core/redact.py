@@ -6,6 +6,8 @@ from typing import Any
 
 HIDDEN = "[redacted]"
 _KEYS = re.compile(r"(?i)(pass(word|wd|phrase)?|secret|token|api[_-]?key|credential|private[_-]?key|access[_-]?key)s?$")
+_HEX_KEYS = re.compile(r"(?i)(wandb|comet|neptune|_key$|^key$)")  # services whose keys are bare hexadecimal digits
+_HEX = re.compile(r"[0-9a-fA-F]{32,64}")
 # Counts and names of tokens are ordinary words in this field; only text values under such a key are secrets.
 _VALUES = re.compile(
     r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
@@ -28,5 +30,7 @@ def redact(value: Any, key: str = "") -> Any:
     if not isinstance(value, str):
         return value
     if value and _KEYS.search(key) and value[0] not in "$<[":  # $HF_TOKEN, <pad>, [MASK]
+        return HIDDEN
+    if _HEX_KEYS.search(key) and _HEX.fullmatch(value):
         return HIDDEN
     return _ASSIGNED.sub(rf"\1\2{HIDDEN}", _VALUES.sub(HIDDEN, value))

@@ -1,5 +1,6 @@
 """One live, seeded instance of a subject on a device, narrowed to what a check declared."""
 
+import contextlib
 import copy
 import itertools
 import time
@@ -175,7 +176,10 @@ class Session:
 
     def _forward_during_loss(self, model: nn.Module, batch: Any) -> Any:
         calls: list[Any] = []
-        handle = model.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
+        try:
+            handle = model.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
+        except RuntimeError as error:  # TorchScript takes no hooks
+            raise NotApplicable(f"the outputs cannot be watched ({error}); give Subject(predict=...)") from None
         try:
             self.loss(batch, model)
         finally:
@@ -213,9 +217,11 @@ class Session:
 
     def copy_model(self, dtype: torch.dtype | None = None) -> nn.Module:
         """A private copy of the session's model as it is now, in another precision if wanted."""
-        try:
+        duplicate: nn.Module | None = None
+        # Locks and non-leaf tensors as attributes cannot be copied, and __deepcopy__ may raise anything.
+        with contextlib.suppress(Exception):
             duplicate = copy.deepcopy(self.model)
-        except Exception:  # locks and non-leaf tensors as attributes cannot be copied; __deepcopy__ may raise anything
+        if duplicate is None or isinstance(self.model, torch.jit.ScriptModule):  # whose copies share their gradients
             duplicate = self.build_model()
             duplicate.load_state_dict(self.model.state_dict())
         return follow_queries(duplicate.to(dtype)) if dtype else duplicate

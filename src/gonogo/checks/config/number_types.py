@@ -57,13 +57,16 @@ def _looks_numeric(text: str) -> bool:
     return _NUMBER.fullmatch(text.strip()) is not None
 
 
-def _of_mapping(node: Any, path: str) -> Iterator[Found]:
+def _of_mapping(node: Any, path: str, above: tuple[int, ...] = ()) -> Iterator[Found]:
+    if id(node) in above:  # a configuration may refer to itself
+        return
+    within = (*above, id(node))
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield from _of_mapping(value, f"{path}.{key}" if path else str(key))
+            yield from _of_mapping(value, f"{path}.{key}" if path else str(key), within)
     elif isinstance(node, list | tuple):
         for position, value in enumerate(node):
-            yield from _of_mapping(value, f"{path}[{position}]")
+            yield from _of_mapping(value, f"{path}[{position}]", within)
     else:
         yield path, str(node), None, isinstance(node, str) and _looks_numeric(node)
 

@@ -1,5 +1,6 @@
 """Everything behind a nan is nan."""
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
@@ -49,12 +50,12 @@ def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _seen(session: Session, model: nn.Module, batch: object) -> Iterator[tuple[str, Tensor]]:
     outputs: list[Tensor] = []
-    handle = model.register_forward_hook(lambda module, inputs, output: outputs.extend(_tensors(output)))
     model.zero_grad(set_to_none=True)
-    try:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(RuntimeError):  # TorchScript takes no hooks: loss and gradients still tell
+            hook = model.register_forward_hook(lambda module, inputs, output: outputs.extend(_tensors(output)))
+            stack.callback(hook.remove)
         loss = session.loss(batch, model)
-    finally:
-        handle.remove()
     yield from ((f"output {index}", _nan_only(output)) for index, output in enumerate(outputs))
     yield "loss", loss
     if loss.requires_grad:
