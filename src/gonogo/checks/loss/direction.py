@@ -1,5 +1,7 @@
 """A loss that falls when predictions get worse."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.interception import Call, recorded
+from gonogo.instruments.pull import pull
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 
@@ -30,7 +33,8 @@ def direction(session: Session) -> Observation:
 
     What: watches the results of torch's loss functions inside the loss, and differentiates the loss by each of them.
         `all_reversed` is 1 if every factor is negative, `reversed_terms` counts negative ones among others,
-        `dead_terms` those that do not reach the loss: factor zero, or detached.
+        `dead_terms` those that do not reach the loss: factor zero, or detached. Where no such function is called,
+        `all_reversed` is 1 if the gradient pulls every output of the batch away from its target.
     Why: with the wrong sign, training makes the predictions worse as fast as it can; a term without effect is a
         mechanism of the paper that is switched off.
     Fix: look for a minus sign, a maximised metric, a weight of 0 in the configuration, detach() or item() on a term.
@@ -44,10 +48,11 @@ def direction(session: Session) -> Observation:
     calls, loss = recorded(session, session.model, batch)
     terms = [call for call in calls if isinstance(call.result, Tensor) and call.result.requires_grad]
     if loss is None or not terms:
-        raise NotApplicable("the loss calls none of the loss functions that are watched")
+        return _by_hand(session, batch)
     if not loss.requires_grad:
         raise NotApplicable("the loss has no gradient; model.unused-parameters tells more")
-    factors = [_factor(loss, call) for call in terms]
+    sign = _sign(session.optimizer)
+    factors = [sign * _factor(loss, call) for call in terms]
     negative = sum(factor < 0 for factor in factors)
     every = negative == len(factors)
     rows = [(call.name, factor) for call, factor in zip(terms, factors, strict=True)]
@@ -61,11 +66,40 @@ def direction(session: Session) -> Observation:
     )
 
 
+def _by_hand(session: Session, batch: Any) -> Observation:
+    """The same of a loss that is written out: does it pull every output away from its target?"""
+    away = pull(session, session.model, batch)
+    if away is None:
+        raise NotApplicable("the loss calls none of the loss functions that are watched, nor compares plain outputs")
+    away = away if _sign(session.optimizer) > 0 else 1 - away
+    rows = (("written out", away),)
+    return Observation(
+        {"all_reversed": Measurement(float(away == 1))},
+        (Table("Targets that the loss pulls away from", ("loss", "share"), rows),),
+    )
+
+
 def _factor(loss: Tensor, call: Call) -> float:
     """How the loss changes when this term grows: the sum over its elements."""
     assert call.result is not None
     [gradient] = torch.autograd.grad(loss, [call.result], retain_graph=True, allow_unused=True)
-    return 0.0 if gradient is None else float(gradient.double().sum())
+    if gradient is None or not gradient.any():
+        return 0.0
+    # Weights of both signs, as rewards have, are no sign.
+    mixed = bool((gradient > 0).any()) and bool((gradient < 0).any())
+    return float((gradient.abs() if mixed else gradient).double().sum())
+
+
+def _sign(optimizer: Any) -> float:
+    """-1 for an optimizer that goes uphill.
+
+    Raises:
+        NotApplicable: Some of its groups do.
+    """
+    signs = {-1.0 if group.get("maximize") else 1.0 for one in all_of(optimizer) for group in one.param_groups}
+    if len(signs) > 1:
+        raise NotApplicable("some groups of the optimizer go uphill, others down")
+    return signs.pop() if signs else 1.0
 
 
 @fault()
@@ -78,3 +112,9 @@ def sign_flipped(subject: Subject) -> Subject:
 def term_times_zero(subject: Subject) -> Subject:
     """One of two terms has weight zero."""
     return subject.map_loss(lambda loss: lambda model, batch: loss(model, batch) + 0.0 * loss(model, batch))
+
+
+@fault(toy="regressor")
+def written_out_with_a_minus(subject: Subject) -> Subject:
+    """Squared errors are written out, with a minus in front."""
+    return subject.map_loss(lambda _: lambda model, batch: -(model(batch[0]).squeeze(-1) - batch[1]).square().mean())

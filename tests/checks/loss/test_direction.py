@@ -1,0 +1,54 @@
+"""Losses with minus signs that belong there, and without those that do."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gonogo.checks.loss.direction import direction
+from gonogo.core.criterion import Status
+from gonogo.testing.contract import answer
+from gonogo.training.subject import Subject
+
+GENERATOR = torch.Generator().manual_seed(1)
+X, Y = torch.randn(32, 6, generator=GENERATOR), torch.randint(4, (32,), generator=GENERATOR)
+
+
+def verdict(loss, **options):
+    subject = Subject(
+        "by hand",
+        model=lambda: nn.Linear(6, 4),
+        loss=loss,
+        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1, **options),
+        splits={"train": [(X, Y)]},
+    )
+    return answer(direction.check, subject).status
+
+
+def entropy(model, batch):
+    return functional.cross_entropy(model(batch[0]), batch[1])
+
+
+def rewarded(model, batch):
+    reward = batch[0][:, 0] - 1
+    return (functional.cross_entropy(model(batch[0]), batch[1], reduction="none") * reward).mean()
+
+
+def written(model, batch):
+    return -model(batch[0]).log_softmax(-1)[torch.arange(32), batch[1]].mean()
+
+
+@pytest.mark.parametrize("loss", [entropy, written, rewarded])
+def test_downhill_is_right(loss):
+    assert verdict(loss) is Status.PASS
+
+
+@pytest.mark.parametrize("loss", [entropy, written])
+def test_uphill_is_wrong_unless_the_optimizer_goes_uphill(loss):
+    assert verdict(lambda m, b: -loss(m, b)) is Status.FAIL
+    assert verdict(lambda m, b: -loss(m, b), maximize=True) is Status.PASS
+    assert verdict(loss, maximize=True) is Status.FAIL
+
+
+def test_a_negative_term_beside_others_is_a_warning():
+    assert verdict(lambda m, b: entropy(m, b) - 0.1 * entropy(m, (b[0], 3 - b[1]))) is Status.WARN
