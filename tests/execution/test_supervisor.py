@@ -31,9 +31,9 @@ def test_a_process_that_ends_itself_costs_one_check_alone(run):
 
 def test_a_hang_is_stopped_at_the_time_limit_and_located(run, monkeypatch):
     monkeypatch.setattr("gonogo.execution.supervisor.GRACE", 0.2)
-    report = run("hangs", time_limit="{read: 2, step: 2, fit: 2}")
+    report = run("hangs", time_limit="{read: 8, step: 8, fit: 8}")
     [error] = [result for result in report.results if result.status is Status.ERROR]
-    assert "limit of 2 s" in error.reason
+    assert "limit of 8 s" in error.reason
     assert "subjects.py" in error.reason
     assert list(statuses(report).values()).count(Status.PASS) == 3
 

@@ -56,6 +56,10 @@ def _attempt(session: Session, check: Check, params: Mapping[str, Any]) -> Outco
         return Outcome(not_applicable=str(reason))
     except KeyboardInterrupt:
         raise
+    except RuntimeError as error:
+        if "not supported on ScriptModules" in str(error):
+            return Outcome(not_applicable="TorchScript modules take no hooks, so they cannot be watched")
+        return Outcome(failure=describe(error))
     except BaseException as error:  # SystemExit from user code included
         return Outcome(failure=describe(error))
 
