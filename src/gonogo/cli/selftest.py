@@ -19,12 +19,13 @@ def selftest(
     only: options.Only = None,
     device: options.Device = "cpu",
     profile: options.ProfileOption = "standard",
+    full: Annotated[bool, typer.Option("--full", help="Show each fault to every check, not to its own alone.")] = False,
 ) -> int:
     """Prove that the checks catch their faults: on the toys (the detection matrix), or in SUBJECT (a fire drill)."""
     chosen = options.chosen_profile(profile, only, None)
     checks = [check for check in load_index() if not only or any(check.id.startswith(prefix) for prefix in only)]
     if not subject:
-        rows = matrix(checks, chosen, lambda name: typer.echo(name, err=True) if os.isatty(2) else None)
+        rows = matrix(checks, chosen, _told, full=full)
         typer.echo(rows)
         return 1 if MISSED in rows or ALARM in rows else 0
     request = Request(subject, chosen, options.parsed(overrides), device)
@@ -33,6 +34,11 @@ def selftest(
     possible = sum(cell.possible for cell in cells)
     typer.echo(f"{caught} of {possible} planted faults would be caught in {subject}.")
     return 0 if caught == possible else 1
+
+
+def _told(row: str) -> None:
+    if os.isatty(2):
+        typer.echo(row, err=True)
 
 
 def _say(check: Check, cell: Cell) -> None:

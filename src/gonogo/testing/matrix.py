@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib import resources
+from itertools import groupby
 
 from gonogo.core.catalogue import load_index
 from gonogo.core.check import Check, Fault
@@ -24,14 +25,17 @@ def toy_names() -> list[str]:
     return sorted(stem for stem in stems if stem not in ("__init__", "parts"))
 
 
-def matrix(checks: Sequence[Check], profile: Profile, listen: Callable[[str], None]) -> str:
-    """The detection matrix: healthy toys and faults by row, checks by column, as text for review."""
-    return _Matrix(checks, profile, listen).text()
+def matrix(checks: Sequence[Check], profile: Profile, listen: Callable[[str], None], *, full: bool = False) -> str:
+    """Healthy toys and faults by row, checks by column, as text for review.
+
+    A fault is shown to its own check; with `full` to all of them, which takes as many runs as there are faults.
+    """
+    return _Matrix(checks, profile, listen, full).text()
 
 
 class _Matrix:
-    def __init__(self, checks: Sequence[Check], profile: Profile, listen: Callable[[str], None]) -> None:
-        self.checks, self.profile, self.listen = checks, profile, listen
+    def __init__(self, checks: Sequence[Check], profile: Profile, listen: Callable[[str], None], full: bool) -> None:
+        self.checks, self.profile, self.listen, self.full = checks, profile, listen, full
         self.lines: list[str] = []
 
     def text(self) -> str:
@@ -42,13 +46,13 @@ class _Matrix:
 
     def _head(self) -> None:
         self.lines += [
-            "Detection matrix: what every check answers to healthy toys and to every fault.",
-            ". pass   w warn   F fail   E error   - does not apply",
+            "Detection matrix: what checks answer to healthy toys and to faults.",
+            ". pass   w warn   F fail   E error   - does not apply   (space: not asked)",
             "",
-            *(f"{number:>3} {check.id}" for number, check in enumerate(self.checks, 1)),
-            "",
-            f"{'':<58}" + "".join(f"{number:>3}" for number in range(1, len(self.checks) + 1)),
         ]
+        for category, group in groupby(self.checks, key=lambda check: check.category):
+            self.lines.append(f"{category}: {' '.join(check.id.rsplit('.', 1)[1] for check in group)}")
+        self.lines.append("")
 
     def _toy(self, toy: str) -> None:
         workers = Workers(Request(f"{TOYS}:{toy}", self.profile, device="cpu"))
@@ -68,15 +72,23 @@ class _Matrix:
         self, name: str, steps: dict[str, Step], workers: Workers, owner: Check | None, fault: Fault | None
     ) -> None:
         self.listen(name)
-        marks, note = [], ""
-        for check in self.checks:
+        marks, note = "", ""
+        for place, check in enumerate(self.checks):
+            if place and check.category != self.checks[place - 1].category:
+                marks += " "
+            if fault and owner and check.id != owner.id and not self.full:
+                marks += " "
+                continue
             status = self._status(steps[check.id], workers, owner, fault)
-            marks.append(MARKS[status])
-            if fault and owner and check.id == owner.id and status is not fault.expect:
-                note = f"  {MISSED}: expected {MARKS[fault.expect]}"
-            if fault is None and status > Status.SKIP:
-                note = f"  {ALARM}"
-        self.lines.append(f"{name:<58}" + "".join(f"{mark:>3}" for mark in marks) + note)
+            marks += MARKS[status]
+            note = self._note(check, status, owner, fault) or note
+        self.lines.append(f"{name:<72}{marks}{note}".rstrip())
+
+    def _note(self, check: Check, status: Status, owner: Check | None, fault: Fault | None) -> str:
+        if fault is None:
+            return f"  {ALARM}: {check.id}" if status > Status.SKIP else ""
+        mine = owner is not None and check.id == owner.id
+        return f"  {MISSED}: expected {MARKS[fault.expect]}" if mine and status is not fault.expect else ""
 
     def _status(self, step: Step, workers: Workers, owner: Check | None, fault: Fault | None) -> Status:
         if step.skip:
