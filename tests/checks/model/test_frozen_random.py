@@ -1,0 +1,42 @@
+"""Layers that stand still: loaded, copied from a student, named in the claims, or forgotten."""
+
+import copy
+
+import torch
+from torch import nn
+
+from gonogo.checks.model.frozen_random import frozen_random
+from gonogo.core.criterion import Status
+from gonogo.testing.contract import answer
+from gonogo.training.claims import Claims
+from gonogo.training.subject import Subject
+
+
+class Model(nn.Module):
+    """A base, a fusion layer, a head, and a teacher that is a copy of the head."""
+
+    def __init__(self, *frozen, loaded=()):
+        super().__init__()
+        self.base, self.fusion, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.teacher = copy.deepcopy(self.head).requires_grad_(False)
+        pretrained = torch.Generator().manual_seed(0)
+        for name in loaded:
+            layer = self.get_submodule(name)
+            layer.weight.data = torch.randn(layer.weight.shape, generator=pretrained)
+        for name in frozen:
+            self.get_submodule(name).requires_grad_(False)
+
+
+def verdict(build, **claims):
+    return answer(frozen_random.check, Subject("by hand", model=build, claims=Claims(**claims))).status
+
+
+def test_a_loaded_base_and_a_copied_teacher_may_be_frozen():
+    assert verdict(lambda: Model("base", loaded=("base",))) is Status.PASS
+
+
+def test_a_new_layer_frozen_along_with_the_base_is_found():
+    both = lambda: Model("base", "fusion", loaded=("base",))  # noqa: E731
+    assert verdict(both) is Status.WARN
+    assert verdict(both, frozen=("base.",)) is Status.FAIL
+    assert verdict(both, frozen=("base.", "fusion.")) is Status.PASS
