@@ -44,8 +44,9 @@ class Average:
 
 def build() -> dict[str, Any]:
     """All parts of one run, live."""
-    model = nn.Sequential(nn.Linear(FEATURES, 32), nn.GELU(), nn.Dropout(0.1), nn.Linear(32, CLASSES))
-    nn.init.normal_(model[-1].weight, std=0.01)
+    head = nn.Linear(32, CLASSES)
+    nn.init.normal_(head.weight, std=0.01)
+    model = nn.Sequential(nn.Linear(FEATURES, 32), nn.GELU(), nn.Dropout(0.1), head)
     optimizer = AdamW(model.parameters(), lr=float(CONFIG["lr"]), weight_decay=1e-4)
     scheduler = LambdaLR(optimizer, _rate)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
