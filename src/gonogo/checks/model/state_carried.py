@@ -23,7 +23,7 @@ _OURS = "ours: the same batch, model and seed give the same answer bit for bit"
     needs={C.MODEL, C.LOSS, C.TRAIN},
     effort=Effort.STEP,
     after=("model.nonfinite-values",),
-    explains=("evaluation.", "learning.", "reproducibility.checkpoint", "reproducibility.resume"),
+    explains=("evaluation.", "learning.", "reproducibility.checkpoint", "reproducibility.resume", "model.batch-mixing"),
     criteria=[at_most("change_shuffled", fail=1e-6, source=_OURS), at_most("change_in_order", warn=1e-6, source=_OURS)],
     since="0.1",
 )
