@@ -65,3 +65,28 @@ def test_without_a_claim_it_is_a_warning():
 
 def test_a_gate_that_opens_after_the_warm_up_is_no_fault():
     assert verdict(closed=True, rate=0.0) is Status.PASS
+
+
+class Sorted(nn.Module):
+    """Refuses lengths that do not fall, as packing does."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x, lengths):
+        if not (lengths.diff() <= 0).all():
+            raise RuntimeError("lengths must be sorted in decreasing order")
+        return self.head(x.cumsum(1)[torch.arange(len(x)), lengths - 1])
+
+
+def test_a_field_whose_exchange_the_model_refuses_is_read():
+    x, lengths, label = torch.randn(6, 5, 4), torch.tensor([5, 4, 4, 3, 2, 1]), torch.tensor([0, 1, 2, 0, 1, 2])
+    subject = Subject(
+        "packed",
+        model=Sorted,
+        loss=lambda model, batch: functional.cross_entropy(model(batch[0], batch[1]), batch[2]),
+        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+        splits={"train": [(x, lengths, label)] * 3},
+    )
+    assert answer(input_dependence.check, subject).status is Status.PASS
