@@ -126,7 +126,7 @@ def detected(twin: Twin, right: Run, wrong: Run) -> bool:
     """B must be NO-GO, W at least a warning, by a check that does not say the same of the correct program."""
     if twin.tier == "B":
         return wrong.verdict == "NO-GO" and bool(wrong.failed() - right.failed())
-    return bool(wrong.flagged() - right.flagged())
+    return bool(wrong.flagged() - right.flagged() or wrong.failed() - right.failed())
 
 
 def well_named(twin: Twin, wrong: Run) -> bool:
@@ -227,6 +227,13 @@ def _alarms(figures: dict[str, Any]) -> list[str]:
     return [f"{name}: {p['clean']['verdict']} {p['clean']['note']}" for name, p in of if p["clean"]["verdict"] != "GO"]
 
 
+def _commit() -> str:
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return said.stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=(), help="beginnings of file names")
@@ -244,7 +251,7 @@ def main() -> None:
     show(figures)
     if not given.only:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps({"commit": _commit(), **figures}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
