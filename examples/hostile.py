@@ -1,7 +1,7 @@
 """The healthy digits run with parts that attack or obstruct whoever measures it: what must not take gonogo down.
 
-The hostile act waits in `save`, which only reproducibility.checkpoint-roundtrip calls: that check must end as an error
-with the reason, and all others must be answered as for the healthy run. Run these under a limit of memory and time.
+The hostile act waits in the function that names the groups of samples, which only data.group-overlap calls: that check
+must end as an error with the reason, and all others must be answered as for the healthy run.
 """
 
 import ctypes
@@ -11,13 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import digits
 import torch
-from torch import nn
-from torch.optim import Optimizer
 
 from gonogo import Subject
 
@@ -33,31 +30,31 @@ class UnpicklableError(Exception):
 
 
 def segfault() -> Subject:
-    return _saving(lambda: ctypes.memset(0, 0, 1))
+    return _grouping(lambda: ctypes.memset(0, 0, 1))
 
 
 def hang() -> Subject:
-    return _saving(_sleep_forever)
+    return _grouping(_sleep_forever)
 
 
 def oom() -> Subject:
-    return _saving(_fill_memory)
+    return _grouping(_fill_memory)
 
 
 def exit() -> Subject:
-    return _saving(lambda: os._exit(0))
+    return _grouping(lambda: os._exit(0))
 
 
 def quit() -> Subject:
-    return _saving(lambda: sys.exit(0))
+    return _grouping(lambda: sys.exit(0))
 
 
 def flood() -> Subject:
-    return _saving(_write_forever)
+    return _grouping(_write_forever)
 
 
 def unpicklable() -> Subject:
-    return _saving(_raise_unpicklable)
+    return _grouping(_raise_unpicklable)
 
 
 def endless() -> Subject:
@@ -66,13 +63,11 @@ def endless() -> Subject:
     return replace(healthy, splits={**healthy.splits, "train": _stream})
 
 
-def _saving(act: Callable[[], object]) -> Subject:
-    """The healthy run whose `save` does `act`."""
-
-    def save(path: Path, model: nn.Module, optimizer: Optimizer) -> None:
-        act()
-
-    return replace(digits.subject(), save=save)
+def _grouping(act: Callable[[], Any]) -> Subject:
+    """The healthy run whose function that names the groups of the training samples does `act`."""
+    healthy = digits.subject()
+    train = replace(healthy.splits["train"], groups=act)
+    return replace(healthy, splits={**healthy.splits, "train": train})
 
 
 def _sleep_forever() -> NoReturn:
@@ -88,7 +83,7 @@ def _fill_memory() -> NoReturn:
 
 def _write_forever() -> NoReturn:
     while True:
-        print("saving " * 1000)
+        print("grouping " * 1000)
 
 
 def _raise_unpicklable() -> NoReturn:

@@ -28,17 +28,17 @@ def test_a_mistake_names_the_check_that_must_find_it_and_does_not_crash(name):
 
 @pytest.mark.parametrize("name", ["segfault", "hang", "oom", "exit", "quit", "flood", "unpicklable", "endless"])
 def test_a_hostile_run_can_be_described_without_harm(name):
-    assert getattr(hostile, name)().provides() == digits.subject().provides()
+    assert getattr(hostile, name)().provides() >= digits.subject().provides()
 
 
-def test_quit_leaves_by_the_front_door(tmp_path):
+def test_quit_leaves_by_the_front_door():
     with pytest.raises(SystemExit):
-        hostile.quit().save(tmp_path / "checkpoint.pt", None, None)
+        hostile.quit().splits["train"].groups()
 
 
-def test_unpicklable_raises_what_cannot_be_pickled(tmp_path):
+def test_unpicklable_raises_what_cannot_be_pickled():
     with pytest.raises(hostile.UnpicklableError) as caught:
-        hostile.unpicklable().save(tmp_path / "checkpoint.pt", None, None)
+        hostile.unpicklable().splits["train"].groups()
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(caught.value)
 
