@@ -13,7 +13,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
 # Homes of people and mounts of clusters; /tmp, /dev and /proc are everywhere.
-_PERSONAL = re.compile(r"^(/home/\w|/Users/\w|/root/\w|/mnt/\w|/media/\w|/scratch\w*/\w|/content/\w|[A-Z]:[\\/]\w)")
+_PERSONAL = re.compile(r"^(/(home|Users|root|mnt|media)/\w|/scratch\w*/\w|/content/\w|[A-Z]:[\\/]\w)")
 
 
 @check(
