@@ -28,8 +28,8 @@ class Translator(nn.Module):
         self.head = nn.Linear(2 * width, vocab)
 
     def forward(self, src, tgt):
-        memory, last = self.encoder(self.source(src) + self.place[: src.shape[1]])
-        x, _ = self.decoder(self.target(tgt) + self.place[: tgt.shape[1]], last)
+        memory, _ = self.encoder(self.source(src) + self.place[: src.shape[1]])
+        x, _ = self.decoder(self.target(tgt) + self.place[: tgt.shape[1]])
         keys = memory
         if self.faulty:
             keys = x
