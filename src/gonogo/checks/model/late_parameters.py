@@ -9,6 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.instruments.graph import leaves
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 
@@ -48,9 +49,10 @@ def late_parameters(session: Session) -> Observation:
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     held = {id(p): tuple(p.shape) for one in all_of(optimizer) for group in one.param_groups for p in group["params"]}
     trainable = {id(p) for n, p in model.named_parameters() if p.requires_grad and not _claimed_frozen(session, n)}
+    owned = [leaf for leaf in leaves(loss) if isinstance(leaf, nn.Parameter)]
     found = {
         "born_in_forward": [names[i] for i in names if i not in before and i not in held],
-        "born_in_loss": [str(tuple(leaf.shape)) for leaf in leaves(loss) if id(leaf) not in names | held],
+        "born_in_loss": [str(tuple(leaf.shape)) for leaf in owned if id(leaf) not in names | held],
         "outside_optimizer": [names[i] for i in names if i in trainable and i in before and i not in held],
         "stale": [str(shape) for i, shape in held.items() if i not in names and not _used_by(loss, i)],
     }
@@ -68,22 +70,6 @@ def _claimed_frozen(session: Session, name: str) -> bool:
 def _used_by(loss: Tensor, parameter: int) -> bool:
     """Losses with weights of their own (uncertainty weighting) are trained although the model does not own them."""
     return any(id(leaf) == parameter for leaf in leaves(loss))
-
-
-def leaves(loss: Tensor) -> list[nn.Parameter]:
-    """The parameters at the ends of the loss's graph."""
-    found: dict[int, nn.Parameter] = {}
-    seen, waiting = set(), [loss.grad_fn]
-    while waiting:
-        node: Any = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        if isinstance(variable, nn.Parameter):
-            found[id(variable)] = variable
-        waiting += [following for following, _ in node.next_functions]
-    return list(found.values())
 
 
 @fault()
