@@ -90,3 +90,30 @@ def test_a_field_whose_exchange_the_model_refuses_is_read():
         splits={"train": [(x, lengths, label)] * 3},
     )
     assert answer(input_dependence.check, subject).status is Status.PASS
+
+
+class Broken(nn.Module):
+    """Has no answer outside training."""
+
+    def forward(self, batch):
+        answer = batch["audio"].mean((1, 2)).unsqueeze(1)
+        return answer if self.training else answer * torch.nan
+
+
+def test_a_model_whose_every_answer_is_nan_is_not_called_blind():
+    def loss(model, batch):
+        return (model(batch) + next(iter(model.parameters()))).mean()
+
+    def build():
+        model = Broken()
+        model.offset = nn.Parameter(torch.ones(1))
+        return model
+
+    given = Subject(
+        "nan",
+        model=build,
+        loss=loss,
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), 0.1),
+        splits={"train": batches},
+    )
+    assert answer(input_dependence.check, given).status is Status.SKIP

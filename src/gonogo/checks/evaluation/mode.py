@@ -24,6 +24,7 @@ _DROPOUTS = ("dropout", "alpha_dropout", "feature_alpha_dropout", "dropout1d", "
     needs={C.MODEL, C.LOSS, C.TRAIN},
     effort=Effort.STEP,
     after=("model.nonfinite-values",),
+    explains=("model.state-carried", "model.batch-mixing"),
     criteria=[
         at_most("active_dropout", fail=0, source="ours: dropout that draws in evaluation is a contradiction"),
         at_most("changed_state", fail=0, source="ours: evaluation must not write to the model"),

@@ -59,21 +59,19 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
         for index in range(steps):
             session.step(nested.clone(batches[index % len(batches)]))
         later, together_later = _seen_now(session, batches[0], names, rows)
-        matters = {name: matters[name] or later[name] for name in names}
-        together = together or together_later
+        matters, together = {name: matters[name] or later[name] for name in names}, together or together_later
     blind = not any(matters.values()) and not together
     groups = {claim: _fields_of(claim, names) for claim in session.claims.modalities}
     claimed = {name for group in groups.values() for name in group}
     deaf = [claim for claim, group in groups.items() if group and not any(matters[name] for name in group)]
-    unused = [name for name in names if not matters[name] and name not in claimed]
+    idle = [name for name in names if not matters[name] and name not in claimed]
+    unused = 0 if blind else sum(_is_feature(batches[0], name) for name in idle)
     table = tuple((name, "yes" if matters[name] else "no", "yes" if name in claimed else "") for name in names)
     return Observation(
         {
             "blind": Measurement(float(blind)),
             "unused_claimed": Measurement(0 if blind else len(deaf), "{field}"),
-            "unused_fields": Measurement(
-                0 if blind else sum(_is_feature(batches[0], name) for name in unused), "{field}"
-            ),
+            "unused_fields": Measurement(unused, "{field}"),
         },
         (Table("What the outputs depend on", ("field", "matters", "claimed"), table),),
     )
@@ -82,6 +80,8 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
 def _seen_now(session: Session, batch: Any, names: list[str], rows: int) -> tuple[dict[str, bool], bool]:
     """Which fields matter with the weights as they are, and whether all of them together do."""
     base = _outputs(session, batch)
+    if all(bool(output.isnan().all()) for output in base.values()):
+        raise NotApplicable("all outputs are nan in evaluation mode")
     each = {name: _matters(session, batch, [name], rows, base) for name in names}
     return each, any(each.values()) or _matters(session, batch, names, rows, base)
 
@@ -91,11 +91,7 @@ def _inputs(session: Session, batch: Any, rows: int) -> list[str]:
     inside = fields.roles(batch, session.claims).input
     known = {id(leaf) for _, leaf in nested.walk(inside)}
     found = {path: leaf for path, leaf in nested.walk(batch) if isinstance(leaf, Tensor) and id(leaf) in known}
-    return [path for path, leaf in found.items() if nested.row_axis(leaf, rows) is not None and _varies(leaf, rows)]
-
-
-def _varies(leaf: Tensor, rows: int) -> bool:
-    return not leaf.equal(_exchanged(leaf, rows))
+    return [p for p, t in found.items() if nested.row_axis(t, rows) is not None and _differ(t, _exchanged(t, rows))]
 
 
 def _exchanged(leaf: Tensor, rows: int) -> Tensor:
@@ -110,12 +106,16 @@ def _matters(session: Session, batch: Any, names: list[str], rows: int, base: di
         found = _outputs(session, nested.map_leaves(change, batch))
     except Exception:  # what refuses values of other samples (lengths that must fall) has read them
         return True
-    return found.keys() != base.keys() or any(not found[path].equal(base[path]) for path in base)
+    return found.keys() != base.keys() or any(_differ(found[path], base[path]) for path in base)
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return not one.nan_to_num().equal(other.nan_to_num())
 
 
 def _outputs(session: Session, batch: Any) -> dict[str, Tensor]:
     with torch.no_grad(), evaluating(session.model) as model, seeding.seeded(session.seed):
-        return {path: leaf.nan_to_num() for path, leaf in session.outputs(nested.clone(batch), model).items()}
+        return session.outputs(nested.clone(batch), model)
 
 
 def _fields_of(claim: str, names: list[str]) -> list[str]:

@@ -10,7 +10,8 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.training.session import Session
+from gonogo.training import seeding
+from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
 
 
@@ -24,7 +25,8 @@ def nonfinite_values(session: Session, *, batches: int = 2) -> Observation:
     """Weights, outputs, loss and gradients are finite | There are nan or infinite values
 
     What: runs forward and backward on some training batches and counts the tensors with values that are not finite,
-        among weights, buffers, outputs, loss and gradients, before anything can clean them.
+        among weights, buffers, outputs, loss and gradients, before anything can clean them. Then it counts losses that
+        are not finite in evaluation mode, where layers go other ways.
     Why: one nan in the loss makes every weight nan at the next step. Trainers that filter nan from their log hide it.
     Fix: the table names the first tensor that is not finite. Look at its inputs: division by zero, log of zero,
         a row of attention with every key masked, an exponent that overflows in half precision.
@@ -36,7 +38,7 @@ def nonfinite_values(session: Session, *, batches: int = 2) -> Observation:
     model = session.copy_model()
     for number, batch in enumerate(session.batches("train", limit=batches)):
         rows += _counted(f"batch {number}: ", _seen(session, model, batch))
-    rows = _counted("", _state(model)) + rows
+    rows = _counted("", _state(model)) + (rows or _in_evaluation(session, model, batches))
     return Observation(
         {"nonfinite": Measurement(len(rows), "{tensor}", n=batches)},
         (Table("Tensors that are not finite", ("tensor", "bad values", "of"), tuple(rows)),),
@@ -63,6 +65,19 @@ def _seen(session: Session, model: nn.Module, batch: object) -> Iterator[tuple[s
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
             yield f"gradient {name}", parameter.grad
+
+
+def _in_evaluation(session: Session, model: nn.Module, batches: int) -> list[tuple[str, int, int]]:
+    """The losses in evaluation mode, after training mode has filled what running statistics there are."""
+    rows: list[tuple[str, int, int]] = []
+    for number, batch in enumerate(session.batches("train", limit=batches)):
+        with torch.no_grad(), evaluating(model), seeding.seeded(session.seed):
+            try:
+                loss = session.loss(batch, model)
+            except Exception:  # models that answer in another form when they evaluate have no loss there
+                return []
+        rows += _counted(f"batch {number}, evaluation mode: ", iter([("loss", loss)]))
+    return rows
 
 
 def _tensors(output: object) -> list[Tensor]:
@@ -99,3 +114,11 @@ def nan_weight(subject: Subject) -> Subject:
 def overflowing_loss(subject: Subject) -> Subject:
     """The loss is an exponential that overflows."""
     return subject.map_loss(lambda loss: lambda model, batch: (loss(model, batch) + 200).exp())
+
+
+@fault(toy="regressor")
+def nan_in_evaluation_only(subject: Subject) -> Subject:
+    """Outside training the loss is the logarithm of a negative number."""
+    return subject.map_loss(
+        lambda loss: lambda model, batch: loss(model, batch) if model.training else (-1 - loss(model, batch)).log()
+    )

@@ -23,7 +23,10 @@ _OURS = "ours: the same batch, model and seed give the same answer bit for bit"
     needs={C.MODEL, C.LOSS, C.TRAIN},
     effort=Effort.STEP,
     after=("model.nonfinite-values",),
-    explains=("evaluation.", "learning.", "reproducibility.checkpoint", "reproducibility.resume", "model.batch-mixing"),
+    explains=(
+        *(f"evaluation.{name}" for name in ("batch-size", "coverage", "metric-oracle", "repeat", "split")),
+        *("learning.", "reproducibility.checkpoint", "reproducibility.resume", "model.batch-mixing"),
+    ),
     criteria=[at_most("change_shuffled", fail=1e-6, source=_OURS), at_most("change_in_order", warn=1e-6, source=_OURS)],
     since="0.1",
 )

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gonogo.core.capability import Capability as C
@@ -22,8 +23,10 @@ _SEGMENTS = re.compile(r"seg|doc|posit|seq_id|sequence_id", re.IGNORECASE)
 @check(
     needs={C.MODEL, C.LOSS, C.TRAIN, C.CAUSAL_CLAIM},
     effort=Effort.STEP,
-    after=("model.nonfinite-values",),
-    explains=("sequence.", "attention.", "learning.", "model.initial-loss", "loss."),
+    explains=(
+        *("sequence.", "attention.", "learning.", "loss.", "model.initial-loss"),
+        *("model.input-dependence", "model.nonfinite-values"),  # a row with nothing to attend to is nan
+    ),
     criteria=[
         at_most(
             "future",
@@ -52,8 +55,10 @@ def causality(session: Session, *, cuts: int = 3) -> Observation:
     Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "use backprop to chart dependencies";
         pytorch issues 21518 and 170415.
     """
-    if not views(recorded(session)):
+    if not views(probe := recorded(session)):
         raise NotApplicable("no output of the model has the positions of an input")
+    if not any(bool(torch.isfinite(output).any()) for output in probe.outputs.values()):
+        raise NotApplicable("no output of the model is finite")
     found = reaches(session, cuts=cuts)
     if not found:
         past = {"past": Measurement(0.0)} if mixes(session) else {}  # a model of single tokens has nothing to hide
