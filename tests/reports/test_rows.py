@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from gonogo.core.criterion import at_most
-from gonogo.core.measurement import Measurement, Observation
+from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.core.plan import Skip
 from gonogo.reports import rows
 
@@ -42,3 +42,14 @@ def test_categories_are_in_order_of_causes_and_plug_ins_last(no_go):
     names = list(rows.by_category(replace(no_go, results=results)))
     assert names[:3] == ["config", "data", "model"]
     assert names[-1] == "acme/data"
+
+
+def test_a_finding_shows_its_first_rows_and_counts_the_rest(no_go):
+    table = Table("Where", ("name", "norm", "why"), (("a", 0.25, ""), ("b", 2.0, "x"), ("c", 1.0, None)))
+    picture = Table("Loss", ("step", "loss"), ((0, 1.0),), kind="line")
+    result = replace(no_go.results[0], observation=Observation({}, (picture, table)))
+    assert rows.examples(result) == ("name a, norm 0.25", "name b, norm 2, why x", "and 1 more in the report")
+
+
+def test_a_finding_without_tables_shows_no_rows(no_go):
+    assert rows.examples(replace(no_go.results[0], observation=Observation({}))) == ()

@@ -12,6 +12,7 @@ from typing import Any
 from gonogo.adapters import plain
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import GonogoError, SubjectError, did_you_mean
+from gonogo.training.blame import origin
 from gonogo.training.subject import Subject
 
 FORMS = "package.module:attribute, path/file.py:attribute, a YAML file with _target_ or class_path, or a recipe name"
@@ -161,14 +162,3 @@ def recipes() -> list[str]:
     package = importlib.util.find_spec(RECIPES)
     folders = package.submodule_search_locations if package else None
     return sorted(path.parent.name for folder in folders or () for path in Path(folder).glob("*/subject.py"))
-
-
-def origin(error: BaseException) -> str:
-    """'file:line in function' of the user's own code nearest to where an error was raised."""
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    own = [frame for frame in frames if not _is_library(frame.filename)] or frames
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].function}" if own else "no traceback"
-
-
-def _is_library(filename: str) -> bool:
-    return "site-packages" in filename or f"{Path('gonogo')}/" in filename.split("src/")[-1] or filename.startswith("<")

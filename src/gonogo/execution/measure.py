@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gonogo.adapters.locate import origin
 from gonogo.core import catalogue
 from gonogo.core.check import Check, Effort
 from gonogo.core.measurement import Evidence, Observation
 from gonogo.core.report import Failure, Outcome
 from gonogo.errors import CheckError, GonogoError, NotApplicable
 from gonogo.training import fingerprint, seeding
+from gonogo.training.blame import origin
 from gonogo.training.session import Session
 
 

@@ -10,7 +10,7 @@ from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
-from gonogo.reports.rows import by_category, follows, judged, not_run, waived, warnings
+from gonogo.reports.rows import by_category, examples, follows, judged, not_run, waived, warnings
 
 Span = tuple[str, str]  # text, style of rich
 Line = tuple[Span, ...]
@@ -73,6 +73,7 @@ def _finding(report: Report, result: Result) -> Iterator[Line]:
         yield ((f"      {row.name} {row.measured}", ""), (f"  expected {row.limit}", "dim"))
     if not rows:
         yield ((f"      {' '.join(result.reason.split())}", ""),)
+    yield from (((f"      {line}", "dim"),) for line in examples(result))
     yield from _wrapped("fix: ", wording.fix(result))
     yield from _wrapped("also, because of it: ", follows(report, result))
 

@@ -1,9 +1,10 @@
 """What was measured against which limit, as rows that every format can show."""
 
+import textwrap
 from dataclasses import dataclass
 
 from gonogo.core.criterion import Criterion, Status, number, quantity
-from gonogo.core.measurement import Measurement
+from gonogo.core.measurement import Cell, Measurement
 from gonogo.core.plan import CATEGORIES, Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
@@ -106,3 +107,22 @@ def by_category(report: Report) -> dict[str, tuple[Result, ...]]:
     known = {name: place for place, name in enumerate(CATEGORIES)}
     ordered = sorted(names, key=lambda name: ("/" in name, known.get(names[name], len(known)), name))
     return {name: tuple(r for r in report.results if r.id.rsplit(".", 1)[0] == name) for name in ordered}
+
+
+def examples(result: Result, most: int = 2) -> tuple[str, ...]:
+    """The first rows of the first table that has some, a line each: where to look, before any report is opened."""
+    tables = result.observation.tables if result.observation else ()
+    for table in tables:
+        if table.kind == "table" and table.rows:
+            lines = [_example(table.columns, row) for row in table.rows[:most]]
+            more = table.total - len(lines)
+            return (*lines, f"and {more} more in the report") if more > 0 else tuple(lines)
+    return ()
+
+
+def _example(columns: tuple[str, ...], row: tuple[Cell, ...]) -> str:
+    """'name conv1.weight, norm 0.02': what is empty is left out."""
+    pairs = [
+        (name, number(cell) if isinstance(cell, float) else str(cell)) for name, cell in zip(columns, row, strict=True)
+    ]
+    return textwrap.shorten(", ".join(f"{name} {cell}" for name, cell in pairs if cell not in ("", "None")), 200)
