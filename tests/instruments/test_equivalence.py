@@ -43,3 +43,36 @@ def test_the_noise_floor_is_that_of_rounding_and_leaves_the_weights():
     floor = equivalence.noise_floor(lambda: weight * 2.0, [weight])
     assert 1e-8 < floor < 1e-6
     assert weight.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_comparison_names_the_factor_between_two_results():
+    wanted = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    found = equivalence.compare(4 * wanted, wanted)
+    assert (found.error, found.ratio) == (pytest.approx(3), pytest.approx(4))
+    assert found.cause({"the world size": 4.0}) == "the world size"
+    assert "directions differ" in equivalence.compare(wanted.flip(0), wanted).cause({"the world size": 4.0})
+
+
+def test_noise_above_the_limit_decides_nothing():
+    wanted = torch.ones(3, dtype=torch.float64)
+    [low, high] = equivalence.compare(9 * wanted, wanted, noise=0.5).measured(1e-2).interval
+    assert low <= 1e-2 < high
+
+
+def test_noise_below_the_limit_is_taken_off():
+    wanted = torch.ones(3, dtype=torch.float64)
+    assert equivalence.compare(1.04 * wanted, wanted, noise=5e-3).measured(1e-2).interval == pytest.approx(
+        (0.015, 0.04)
+    )
+
+
+def test_a_ratio_that_no_mistake_leaves_is_not_sure():
+    assert equivalence.sure_ratio(4.0, (4.0, 0.25)).interval == (4.0, 4.0)
+    assert equivalence.sure_ratio(3.0, (4.0, 0.25)).interval == (1.0, 3.0)
+
+
+def test_outputs_of_another_structure_have_changed_without_limit():
+    one = {"a": torch.ones(2)}
+    assert equivalence.largest_change(one, {"a": torch.ones(2) * 1.5}) == 0.5
+    assert equivalence.largest_change(one, {"b": torch.ones(2)}) == float("inf")
+    assert equivalence.largest_change({"a": torch.zeros(0)}, {"a": torch.zeros(0)}) == 0

@@ -12,7 +12,7 @@ from gonogo.core.criterion import at_most, within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import own_steps
-from gonogo.instruments.equivalence import Fit, fit
+from gonogo.instruments.equivalence import Fit, fit, sure_ratio
 from gonogo.instruments.micro_batches import micro_batches, token_shares
 from gonogo.instruments.own_steps import OwnSteps
 from gonogo.training.session import Session
@@ -53,7 +53,9 @@ def accumulation(session: Session) -> Observation:
     if not seen.explains(0.02) or not wanted.total or not seen.total:
         raise NotApplicable("the step's gradient is no sum of the declared loss's gradients")
     shares = [[c / one.total for c in one.coefficients] for one in (seen, wanted)]
-    count, found = len(parts), {"ratio": _ratio(seen.total / wanted.total, len(parts))}
+    count = len(parts)
+    # Factors other than the number of micro-batches may be meant: a step may scale the declared loss.
+    found = {"ratio": sure_ratio(seen.total / wanted.total, (count, 1 / count), n=count)}
     if wanted.explains(1e-3):  # else the loss of the whole batch is no sum over its parts, and says nothing of shares
         error = max(abs(a - b) for a, b in zip(*shares, strict=True)) * count
         # Weighted classes and random masks make shares unequal, too, and nobody divides by those.
@@ -61,13 +63,6 @@ def accumulation(session: Session) -> Observation:
         found["weight_error"] = Measurement(error, low=None if sure else 0.0, high=None if sure else error, n=count)
     rows = tuple((i, *pair) for i, pair in enumerate(zip(seen.coefficients, wanted.coefficients, strict=True)))
     return Observation(found, (Table("Weight of each micro-batch", ("micro-batch", "seen", "expected"), rows),))
-
-
-def _ratio(ratio: float, count: int) -> Measurement:
-    """Factors other than the number of micro-batches may be meant: a step may scale the declared loss."""
-    if any(abs(ratio / factor - 1) < 0.02 for factor in (1, count, 1 / count)):
-        return Measurement(ratio, n=count)
-    return Measurement(ratio, low=min(ratio, 1.0), high=max(ratio, 1.0), n=count)
 
 
 def _near(one: Sequence[float], two: Sequence[float]) -> bool:

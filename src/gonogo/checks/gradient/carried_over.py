@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
-from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.core.measurement import Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import equivalence, own_steps
 from gonogo.instruments.own_steps import OwnSteps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
+
+LIMIT = 1e-2
 
 
 @check(
@@ -23,7 +25,7 @@ from gonogo.training.subject import Subject
     effort=Effort.FIT,
     after=("model.nonfinite-values",),
     criteria=[
-        at_most("carried_over", fail=1e-2, source="ours: 0 where gradients are cleared, 0.3 to 2 where they are not")
+        at_most("carried_over", fail=LIMIT, source="ours: 0 where gradients are cleared, 0.3 to 2 where they are not")
     ],
     explains=("gradient.accumulation", "gradient.norms", "learning."),
     since="0.1",
@@ -46,11 +48,10 @@ def carried_over(session: Session) -> Observation:
     as_it_is, removed, again = (_second_update(session, batches, clean) for clean in (False, True, False))
     if not float(removed.norm()):
         raise NotApplicable("the second update has no gradient of its own")
-    carried = equivalence.relative_error(as_it_is, removed)
-    noise = equivalence.relative_error(again, as_it_is)
+    found = equivalence.compare(as_it_is, removed, noise=equivalence.relative_error(again, as_it_is))
     rows = (("left as it is", float(as_it_is.norm())), ("leftovers removed", float(removed.norm())))
     return Observation(
-        {"carried_over": Measurement(carried, low=max(0.0, carried - 3 * noise), high=carried + 3 * noise)},
+        {"carried_over": found.measured(LIMIT)},
         (Table("Gradient at the second update", ("gradients before it", "norm"), rows),),
     )
 

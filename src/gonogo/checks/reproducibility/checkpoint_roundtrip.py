@@ -13,6 +13,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.instruments.equivalence import largest_change
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
@@ -60,7 +61,7 @@ def checkpoint_roundtrip(session: Session, *, steps: int = 2) -> Observation:
             loaded, loaded_optimizer = session.load(path)
         except (RuntimeError, KeyError, ValueError) as error:  # what was saved does not fit what is built
             return _not_loadable(error)
-    reload = _difference(_answers(session, batches[0], model), _answers(session, batches[0], loaded))
+    reload = largest_change(_answers(session, batches[0], model), _answers(session, batches[0], loaded))
     went = {"unbroken": (model, optimizer), "resumed": (loaded, loaded_optimizer)}
     ahead = range(steps, 2 * steps + 1)
     losses = {
@@ -89,16 +90,6 @@ def _step(session: Session, batch: Any, model: nn.Module, optimizer: Optimizer, 
 def _answers(session: Session, batch: Any, model: nn.Module) -> dict[str, Tensor]:
     with torch.no_grad(), evaluating(model), seeding.seeded(session.seed):
         return session.outputs(nested.clone(batch), model)
-
-
-def _difference(one: dict[str, Tensor], two: dict[str, Tensor]) -> float:
-    if one.keys() != two.keys() or any(one[path].shape != two[path].shape for path in one):
-        return float("inf")
-    gaps = [float((one[path] - two[path]).abs().nan_to_num().max()) for path in one if one[path].numel()]
-    scale = max(
-        (float(value.abs().nan_to_num(posinf=0.0).max()) for value in one.values() if value.numel()), default=1.0
-    )
-    return max(gaps, default=0.0) / (scale or 1.0)
 
 
 @fault()
