@@ -23,12 +23,13 @@ ATTENTION = ("softmax", "scaled_dot_product_attention", "multi_head_attention_fo
 
 @dataclass(frozen=True)
 class Change:
-    """What cutting padding off one field does to one output and to the loss, relative."""
+    """What cutting padding off one field does to one output and to the loss, relative; exact in float64."""
 
     path: str
     output: str
     outputs: float
     loss: float
+    exact: bool
 
 
 class _Watch(TorchFunctionMode):
@@ -80,12 +81,12 @@ def _changes(session: Session, one: Padded, whole: Any, cut: Any, dtype: torch.d
     floor = 0.0 if dtype is torch.float64 else FLOAT32_FLOOR
     (first, loss), (second, other) = (_answer(session, batch, dtype) for batch in (whole, cut))
     moved = abs(loss - other) / max(abs(loss), 1e-12)
-    found = [Change(one.path, "", 0.0, moved if moved > floor else 0.0)]
+    found = [Change(one.path, "", 0.0, moved if moved > floor else 0.0, not floor)]
     for path in first.keys() & second.keys():
         before = _real(first[path], second[path], one)
         if before is not None:
             change = float(relative(before, second[path]).max())
-            found.append(Change(one.path, path, change if change > floor else 0.0, 0.0))
+            found.append(Change(one.path, path, change if change > floor else 0.0, 0.0, not floor))
     return found
 
 

@@ -43,6 +43,13 @@ class Padded:
         """Is the padding in front?"""
         return self.start > 0
 
+    @property
+    def told(self) -> bool:
+        """Does a mask in the batch tell the model where it is?"""
+        fields = nested.tensors(self.batch).items()
+        masks = [f.bool() for path, f in fields if "mask" in path.lower() and f.shape == self.mask.shape]
+        return any(torch.equal(mask, self.mask) or torch.equal(mask, ~self.mask) for mask in masks)
+
     def repeated(self) -> Any:
         """A batch of copies of the row."""
         b = len(self.mask)

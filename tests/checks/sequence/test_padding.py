@@ -131,3 +131,31 @@ def verdict_of(subject, predict):
         return functional.cross_entropy(logits, batch["labels"][:, 1:].flatten(), ignore_index=-100)
 
     return answer(padding.check, replace(subject, predict=predict, loss=loss)).status
+
+
+class Recommender(nn.Module):
+    """Items before padding in front; positions count from the first column, that is from the end of the row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.place = nn.Embedding(V, D, padding_idx=PAD), nn.Embedding(T, D)
+        self.mix, self.head = nn.MultiheadAttention(D, 2, batch_first=True), nn.Linear(D, V)
+
+    def forward(self, ids):
+        t = ids.shape[1]
+        x = self.embed(ids) + self.place.weight[:t]
+        closed = torch.ones(t, t).triu(1).bool() | (ids == PAD)[:, None]
+        closed = (closed & ~torch.eye(t).bool()).repeat_interleave(2, 0)
+        return self.head(x + self.mix(x, x, x, attn_mask=closed, need_weights=False)[0])
+
+
+def in_front(rows):
+    return [{"ids": batch["ids"].flip(1)[:, -width:]} for batch, width in zip(batches() * 2, rows, strict=True)]
+
+
+def test_rows_of_one_length_may_be_aligned_at_their_end():
+    assert verdict(Recommender, next_token(PAD), lambda: in_front([T, T]), pad_id=PAD, causal=True) is Status.WARN
+
+
+def test_positions_that_depend_on_the_longest_neighbour_fail():
+    assert verdict(Recommender, next_token(PAD), lambda: in_front([T, T - 1]), pad_id=PAD, causal=True) is Status.FAIL
