@@ -132,6 +132,23 @@ def multiplicity(single: Iterable[bytes], several: Iterable[bytes]) -> int:
     return int(ratio) if not ratios and ratio == int(ratio) else 0
 
 
+def copies(session: Session, loader: DataLoader[Any], limit: int) -> int | None:
+    """How often each item of a finite stream comes when its workers read it; None where that cannot be told."""
+    if not isinstance(loader.dataset, IterableDataset) or loader.num_workers < 2:
+        return None
+    seconds = 0.1 * session.seconds_left
+    fresh = [torch_loader(session.loader("train")) for _ in range(2)]
+    if fresh[0] is None or fresh[1] is None:
+        return None
+    with seeding.seeded(session.seed):
+        one = read_pass(items_of_stream(fresh[0], 0), most=limit, seconds=seconds)
+        if not one.complete:
+            return None
+        workers = items_of_stream(fresh[1], loader.num_workers)
+        several = read_pass(workers, most=limit * loader.num_workers, seconds=seconds)
+    return (multiplicity(one.prints, several.prints) or None) if several.complete else None
+
+
 def is_random(loader: DataLoader[Any], indices: Sequence[int], seed: int) -> bool:
     """Do most samples change when they are read twice in this process?"""
     data: Any = loader.dataset

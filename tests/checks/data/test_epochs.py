@@ -104,6 +104,31 @@ class ShortOf:
         return len(self.loader)
 
 
+class Cut:
+    """A wrapper that makes its own epochs of a loader: `how` says in which way."""
+
+    def __init__(self, loader: Any, how: str, steps_per_epoch: int = 2) -> None:
+        self.loader, self.how = loader, how
+        if how == "declared":
+            self.steps_per_epoch = steps_per_epoch
+        self.rest: Any = iter(()) if how == "goes on" else None
+
+    def __iter__(self) -> Any:
+        if self.how == "grouped":
+            return (torch.stack(group) for group in zip(*[iter(part[0] for part in self.loader)] * 4, strict=False))
+        if self.how == "goes on":
+            return self.going_on()
+        return itertools.islice(iter(self.loader), 2)
+
+    def going_on(self) -> Any:
+        for _ in range(2):
+            batch = next(self.rest, None)
+            if batch is None:
+                self.rest = iter(self.loader)
+                batch = next(self.rest)
+            yield batch
+
+
 class OneIterator(IterableDataset[Any]):
     def __init__(self) -> None:
         self.items = iter(range(40))
@@ -141,6 +166,9 @@ RIGHT = {
     "stream drawn anew": lambda: DataLoader(Stream(draw=True), 8, num_workers=2),
     "list of batches": lambda: [torch.randn(4, 2) for _ in range(5)],
     "epoch told": lambda: Epochs(ranked()),
+    "batches in groups": lambda: Cut(DataLoader(Rows(), 8, shuffle=True), "grouped"),
+    "goes on in the next epoch": lambda: Cut(DataLoader(Rows(), 8, shuffle=True), "goes on"),
+    "generator": lambda: (torch.ones(3) for _ in range(5)),
     "ranks in order": lambda: ranked(shuffle=False),
     "own generator of the loader": lambda: DataLoader(
         Rows(), 8, shuffle=True, generator=torch.Generator().manual_seed(0)
@@ -165,6 +193,7 @@ WRONG = [
     ("data.epoch-coverage", lambda: DataLoader(OneIterator(), 8)),
     ("data.epoch-coverage", lambda: ShortOf(DataLoader(Rows(), 8))),
     ("data.epoch-coverage", lambda: DataLoader(Rows(), 8, sampler=Half())),
+    ("data.epoch-coverage", lambda: Cut(DataLoader(Rows(), 8, shuffle=True), "cut")),
     ("data.worker-seeds", lambda: DataLoader(Rows(from_own), 8, shuffle=True, num_workers=2)),
     (
         "data.worker-seeds",
@@ -192,9 +221,13 @@ def test_a_generator_may_be_meant_for_one_epoch_but_the_iterator_of_a_loader_is_
         [criterion] = [one for one in CHECKS[0].criteria if one.measure == "lost_in_second_epoch"]
         return criterion.judge(seen).status
 
-    assert ask(lambda: (torch.ones(3) for _ in range(5))) is Status.WARN
+    assert ask(lambda: (torch.ones(3) for _ in range(5))) is Status.PASS
     assert ask(lambda: iter(DataLoader(Rows(), 8))) is Status.FAIL
 
 
 def test_a_sampler_that_only_the_loop_can_tell_the_epoch_is_a_warning():
     assert found(ranked)["data.epoch-randomness"] is Status.WARN
+
+
+def test_an_epoch_that_is_cut_by_a_named_limit_is_a_warning():
+    assert found(lambda: Cut(DataLoader(Rows(), 8), "declared"))["data.epoch-coverage"] is Status.WARN

@@ -1,9 +1,10 @@
 """An epoch shows every training sample once, and the next epoch shows them again."""
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from gonogo.core.capability import Capability as C
@@ -11,7 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation
 from gonogo.errors import NotApplicable
-from gonogo.instruments import ledger
+from gonogo.instruments import ledger, wrapped
 from gonogo.training import seeding
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -27,6 +28,7 @@ _START = 8  # batches
         at_most("lost_in_second_epoch", warn=0.1, fail=0.5, source="ours: batches by length vary by less"),
         at_most("missing_batches", warn=0.0, fail=0.2, source="ours: lengths of batches by length are estimates"),
         at_most("never_drawn", warn=0.0, source="ours: samples may be left out on purpose"),
+        at_most("cut_short", warn=0.2, fail=0.6, source="ours: a declared limit warns only; a miscount is a divisor"),
     ],
     since="0.2",
 )
@@ -37,22 +39,25 @@ def epoch_coverage(session: Session, *, limit: int = 20000) -> Observation:
         does not have (1: it is empty), `missing_batches` the share of its own len() that the loader does not give.
         For an iterable data set with several workers, `copies` is how often each item comes in one epoch, compared with
         one reading without workers. `never_drawn` is the share of the data set that a sampler of the subject's own,
-        said to be as long as the data set, did not draw in three epochs. Endless streams, drop_last, weighted samplers
-        and draws with replacement are left alone.
+        said to be as long as the data set, did not draw in three epochs. `cut_short` is the share of the batches of an
+        inner loader that a wrapper does not hand out, though it starts it anew each epoch. Endless streams, drop_last,
+        weighted samplers, draws with replacement, and wrappers that go on where they stopped are left alone.
     Why: a stream that each worker reads in full is trained on several times per epoch, batch by batch the same samples;
         an iterator made once is empty from the second epoch on; the schedule counts steps that never happen.
     Fix: split the stream by torch.utils.data.get_worker_info(); make the iterator inside the loop over epochs.
     Shapes: any.
-    Units: copies, lost_in_second_epoch, missing_batches, never_drawn: 1 (n: batches read).
+    Units: all: 1 (n: batches read).
     Source: huggingface/datasets issues 3423 and 5360; transformers issue 33455; PyTorch, IterableDataset.
     """
     given = session.loader("train")
     loader = ledger.torch_loader(given)
     found = _two_passes(session, given, limit)
-    if loader is not None and (copies := _copies(session, loader, limit)):
+    if loader is not None and (copies := ledger.copies(session, loader, limit)):
         found["copies"] = Measurement(copies)
+    if loader is not None and given is not loader:
+        found |= _cut_short(session, given, loader, found)
     if loader is not None and given is loader:
-        drawn = _never_drawn(loader, limit)
+        drawn = wrapped.never_drawn(loader, limit)
         found |= {} if drawn is None else {"never_drawn": Measurement(drawn)}
     return Observation(found)
 
@@ -69,8 +74,7 @@ def _two_passes(session: Session, given: Any, limit: int) -> dict[str, Measureme
     lost = max(1.0 - second.batches / first.batches, 0.0) if second.complete else 0.0
     # Who gives a generator, and not something that makes one, may mean to go over the data once.
     once = hasattr(given, "__next__") and not isinstance(given, _BaseDataLoaderIter)
-    low, high = (0.0, lost) if once and lost else (None, None)
-    found = {"lost_in_second_epoch": Measurement(lost, low=low, high=high, n=first.batches)}
+    found = {"lost_in_second_epoch": Measurement(0.0 if once else lost, n=first.batches)}
     says = ledger.length_of(given)
     if (
         says
@@ -81,33 +85,15 @@ def _two_passes(session: Session, given: Any, limit: int) -> dict[str, Measureme
     return found
 
 
-def _copies(session: Session, loader: DataLoader[Any], limit: int) -> int | None:
-    """How often each item of a finite stream comes when its workers read it; None where that cannot be told."""
-    if not isinstance(loader.dataset, IterableDataset) or loader.num_workers < 2:
-        return None
-    seconds = 0.1 * session.seconds_left
-    fresh = [ledger.torch_loader(session.loader("train")) for _ in range(2)]
-    if fresh[0] is None or fresh[1] is None:
-        return None
-    with seeding.seeded(session.seed):
-        one = ledger.read_pass(ledger.items_of_stream(fresh[0], 0), most=limit, seconds=seconds)
-        if not one.complete:
-            return None
-        workers = ledger.items_of_stream(fresh[1], loader.num_workers)
-        several = ledger.read_pass(workers, most=limit * loader.num_workers, seconds=seconds)
-    return (ledger.multiplicity(one.prints, several.prints) or None) if several.complete else None
-
-
-def _never_drawn(loader: DataLoader[Any], limit: int) -> float | None:
-    if isinstance(loader.dataset, IterableDataset) or type(loader.batch_sampler) is not BatchSampler:
-        return None
-    sampler, size = loader.sampler, len(loader.dataset)  # type: ignore[arg-type]
-    own = not type(sampler).__module__.startswith("torch.") and hasattr(sampler, "__len__")
-    if not own or len(sampler) != size or size > limit:  # type: ignore[arg-type]
-        return None
-    with seeding.seeded(0):
-        drawn = {int(index) for _ in range(3) for index in sampler}
-    return 1.0 - len(drawn) / size
+def _cut_short(session: Session, given: Any, loader: Any, found: dict[str, Measurement]) -> dict[str, Measurement]:
+    passes = found["lost_in_second_epoch"]
+    whole = ledger.length_of(loader)
+    if passes.value or not passes.n or not whole or passes.n >= whole:
+        return {}  # endless, or nothing is missing
+    share = wrapped.left_unread(given, loader)
+    said = share and wrapped.declares_limit(given, session.subject.config)
+    bounds: dict[str, Any] = {"low": 0.0, "high": share} if said else {}
+    return {"cut_short": Measurement(share, n=passes.n, **bounds)} if share else {}
 
 
 class _Once:
@@ -143,3 +129,22 @@ def stream_read_by_each_worker(subject: Subject) -> Subject:
         return DataLoader(_Stream(data), 16, num_workers=2)
 
     return subject.map_split("train", lambda split: replace(split, batches=build))
+
+
+class _Steps:
+    """A loader that knows its number of steps."""
+
+    def __init__(self, loader: Any, steps: int) -> None:
+        self.loader, self.steps = loader, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Any:
+        return islice(iter(self.loader), self.steps)
+
+
+@fault(toy="regressor")
+def steps_divided_twice(subject: Subject) -> Subject:
+    """An epoch is as many batches as it should have updates."""
+    return subject.map_split("train", lambda split: split.map(lambda loader: _Steps(loader, len(loader) // 4)))  # type: ignore[arg-type]
