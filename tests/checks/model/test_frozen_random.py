@@ -40,3 +40,24 @@ def test_a_new_layer_frozen_along_with_the_base_is_found():
     assert verdict(both) is Status.WARN
     assert verdict(both, frozen=("base.",)) is Status.FAIL
     assert verdict(both, frozen=("base.", "fusion.")) is Status.PASS
+
+
+def test_a_program_that_sets_its_own_seed_gets_another_one():
+    def build():
+        torch.manual_seed(0)
+        return Model("base", "fusion")
+
+    assert verdict(build, frozen=("base.",)) is Status.FAIL
+    assert verdict(build, frozen=("base.", "fusion.")) is Status.PASS
+
+
+def test_a_stand_in_for_a_download_has_a_seed_of_its_own():
+    def build():
+        torch.manual_seed(0)
+        model = Model("base", "fusion")
+        with torch.random.fork_rng():
+            torch.manual_seed(77)
+            model.fusion.reset_parameters()
+        return model
+
+    assert verdict(build, frozen=("base.",)) is Status.PASS

@@ -2,6 +2,9 @@
 
 import copy
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +50,7 @@ def frozen_random(session: Session) -> Observation:
         raise NotApplicable("no linear, convolutional, recurrent or attention layer is frozen")
     if not any(parameter.requires_grad for parameter in session.model.parameters()):
         raise NotApplicable("nothing trains, so freezing is not the question")
-    other = copy.copy(session)
-    other.seed = session.seed + 1
-    again = _frozen(other.build_model())
+    again = _frozen(_otherwise(session))
     drawn = [name for name, p in frozen.items() if name in again and not _same(p, again[name])]
     claims = session.claims.frozen
     rest = [name for name in drawn if not any(prefix in name for prefix in claims)]
@@ -62,6 +63,27 @@ def frozen_random(session: Session) -> Observation:
         },
         (Table("Frozen, and other numbers under another seed", ("parameter", "claim"), tuple(rows)),),
     )
+
+
+def _otherwise(session: Session) -> nn.Module:
+    """The model under another seed. A program that sets its own gets another one, too, where claims ask for it."""
+    other, build = copy.copy(session), session.subject.model
+    other.seed = session.seed + 1
+    if build is not None and session.claims.frozen:
+        other.subject = replace(session.subject, model=lambda: _reseeded(build))
+    return other.build_model()
+
+
+def _reseeded(build: Callable[[], nn.Module]) -> nn.Module:
+    """The first seed that is set counts as the run's own; others (of tables, of stand-ins for downloads) stay."""
+    real, first = torch.manual_seed, list[int]()
+
+    def moved(seed: int) -> torch.Generator:
+        first.append(int(seed))
+        return real(int(seed) + (int(seed) == first[0]))
+
+    with mock.patch.object(torch, "manual_seed", moved), mock.patch.object(torch.random, "manual_seed", moved):
+        return build()
 
 
 def _frozen(model: nn.Module) -> dict[str, Tensor]:
