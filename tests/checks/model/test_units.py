@@ -46,3 +46,26 @@ def test_units_behind_a_large_negative_bias_are_dead(shift, expected):
 def test_positive_inputs_silence_some_units_by_right():
     model = lambda: nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 1))  # noqa: E731
     assert verdict(dead_units.check, model, 10 + BATCH) is Status.PASS
+
+
+def test_three_quarters_of_many_units_are_too_many_and_of_few_may_be_chance():
+    def model(width):
+        layers = nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, 1))
+        nn.init.constant_(layers[0].bias[: 3 * width // 4], -10.0)
+        return layers
+
+    assert verdict(dead_units.check, lambda: model(64)) is Status.WARN
+    assert verdict(dead_units.check, lambda: model(8)) is Status.PASS
+
+
+def test_an_expert_that_gets_no_rows_has_no_dead_units():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.ways = nn.ModuleList(nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 1)) for _ in range(3))
+
+        def forward(self, x):
+            chosen = (2 * x[:, 0]).long()  # the third is chosen never
+            return torch.cat([way(x[chosen == number]) for number, way in enumerate(self.ways)])
+
+    assert verdict(dead_units.check, Experts) is Status.PASS

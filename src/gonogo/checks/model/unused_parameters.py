@@ -1,6 +1,7 @@
 """A parameter without gradient is dead weight, or the sign of a cut graph."""
 
 import re
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -13,6 +14,8 @@ from gonogo.instruments.training_steps import Trace, training_steps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
+MORE = (4, 8, 12)  # further steps, as long as a parameter seems unused
+
 
 @check(
     needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN},
@@ -21,7 +24,7 @@ from gonogo.training.subject import Subject
     criteria=[
         at_most("unreached", fail=0, source="ours: no gradient at any step is a fact, not a statistic"),
         at_most("silent", warn=0, source="ours: exact zeros have legal causes (dead units, gates), so a warning"),
-        at_most("conditional", warn=0, source="ours: experts and dropped layers may just not have had their turn"),
+        at_most("conditional", warn=0, source="ours: one way of several is taken; the others may be for other inputs"),
     ],
     since="0.1",
 )
@@ -29,8 +32,10 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
     """Every trainable parameter gets a gradient | Trainable parameters get no gradient
 
     What: takes some optimizer steps and counts trainable parameters by what arrives: `unreached` no gradient at any
-        step, `silent` gradients that were exactly zero at every step, `conditional` like unreached but with a
-        sibling of the same name pattern (another expert, another layer) that is used.
+        step, `silent` gradients that were exactly zero at every step, `conditional` either of them, but with a
+        sibling of the same name pattern (another layer) that is always used. What seems unused is watched for longer: a
+        parameter that some batch uses is used. Left out are those whose siblings take turns (experts, dropped layers)
+        and a bias whose effect cancels exactly, beside a weight that learns.
     Why: a layer that is defined but not called, a detach, or a branch cut by no_grad leaves weights at their initial
         values while the loss still falls on the rest. Several steps, because zero-initialised adapters have exact
         zeros at the first one.
@@ -40,23 +45,61 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
     Units: all counts: parameters (tensors).
     Source: pytorch.org DistributedDataParallel, find_unused_parameters; measured: one step accuses LoRA.
     """
-    # What is claimed to be frozen is meant to get none, even if requires_grad was left on.
-    meant = session.claims.frozen
-    traces = [trace for trace in training_steps(session, steps=steps).traces if not trace.name.startswith(meant)]
+    traces = _watched(session, steps)
     if not traces:
         raise NotApplicable("no parameter is trainable")
     if not traces[0].norms:
         raise NotApplicable("the subject's step never called optimizer.step()")
-    used = {_family(trace) for trace in traces if not trace.unreached}
-    unreached = [trace for trace in traces if trace.unreached and _family(trace) not in used]
-    conditional = [trace for trace in traces if trace.unreached and _family(trace) in used]
-    silent = [trace for trace in traces if trace.silent]
+    learning = [trace for trace in traces if not _is_idle(trace)]
+    modules = {trace.name.rpartition(".")[0] for trace in learning}
+    turns = {_family(trace) for trace in learning if _takes_turns(trace)}
+    idle = [t for t in traces if _is_idle(t) and not (t.silent and _cancels(t, modules)) and _family(t) not in turns]
+    families = {_family(trace) for trace in learning}
+    conditional = [trace for trace in idle if _family(trace) in families]
+    unreached = [trace for trace in idle if trace.unreached and trace not in conditional]
+    silent = [trace for trace in idle if trace.silent and trace not in conditional]
     groups = {"unreached": unreached, "silent": silent, "conditional": conditional}
     rows = [(trace.name, kind, str(trace.shape)) for kind, group in groups.items() for trace in group]
     return Observation(
-        {kind: Measurement(len(group), "{parameter}", n=steps) for kind, group in groups.items()},
-        (Table(f"Parameters without gradient in {steps} steps", ("parameter", "kind", "shape"), tuple(rows)),),
+        {kind: Measurement(len(group), "{parameter}", n=len(traces[0].norms)) for kind, group in groups.items()},
+        (
+            Table(
+                f"Parameters without gradient in {len(traces[0].norms)} steps",
+                ("parameter", "kind", "shape"),
+                tuple(rows),
+            ),
+        ),
     )
+
+
+def _watched(session: Session, steps: int) -> list[Trace]:
+    """The trainable parameters over a few steps, and over more as long as one of them seems unused."""
+    # What is claimed to be frozen is meant to get no gradient, even if requires_grad was left on.
+    meant = session.claims.frozen
+    calls = steps * max(1, session.claims.accumulation)
+    traces = [trace for trace in training_steps(session, steps=calls).traces if not trace.name.startswith(meant)]
+    for more in MORE:
+        if not any(map(_is_idle, traces)) or session.seconds_left < 0:
+            break
+        norms = {trace.name: trace.norms for trace in training_steps(session, steps=more).traces}
+        traces = [replace(trace, norms=trace.norms + norms[trace.name]) for trace in traces]
+    return traces
+
+
+def _is_idle(trace: Trace) -> bool:
+    return trace.unreached or trace.silent
+
+
+def _takes_turns(trace: Trace) -> bool:
+    """Was it used at one step and not at a later one? Then its siblings may be waiting for their turn."""
+    used = [norm not in (None, 0.0) for norm in trace.norms]
+    return used.index(True) < len(used) - 1 - used[::-1].index(False) if False in used else False
+
+
+def _cancels(trace: Trace, modules: set[str]) -> bool:
+    """Is it a bias beside a weight that learns? Then what follows subtracts it: a difference, a norm."""
+    module, _, name = trace.name.rpartition(".")
+    return "bias" in name and module in modules
 
 
 def _family(trace: Trace) -> tuple[str, tuple[int, ...]]:

@@ -1,0 +1,95 @@
+"""Parameters that nothing uses, and parameters that some batches use."""
+
+import pytest
+import torch
+from torch import nn
+
+from gonogo.checks.model.unused_parameters import unused_parameters
+from gonogo.core.criterion import Status
+from gonogo.testing.contract import answer
+from gonogo.training.claims import Claims
+from gonogo.training.subject import Subject
+
+GENERATOR = torch.Generator().manual_seed(4)
+BATCHES = [(torch.randn(8, 6, generator=GENERATOR), index) for index in range(12)]
+
+
+def status(model, loss=lambda model, batch: model(batch).square().mean(), **more):
+    optimizer = lambda model: torch.optim.SGD(model.parameters(), lr=0.01)  # noqa: E731
+    subject = Subject("by hand", model=model, loss=loss, optimizer=optimizer, splits={"train": BATCHES}, **more)
+    return answer(unused_parameters.check, subject).status
+
+
+class Ways(nn.Module):
+    """Several layers, one of which a batch or a sample takes."""
+
+    def __init__(self, choose, count=4):
+        super().__init__()
+        self.choose, self.ways = choose, nn.ModuleList(nn.Linear(6, 1) for _ in range(count))
+
+    def forward(self, batch):
+        x, index = batch
+        chosen = self.choose(x, index)
+        return torch.cat([way(x[chosen == number]) for number, way in enumerate(self.ways)])
+
+
+def by_sample(x, index):
+    return (3 * x[:, 0]).clamp(0, 3).long()
+
+
+def in_turn(x, index):
+    return torch.full((len(x),), index // 3)
+
+
+def rarely(x, index):
+    return torch.full((len(x),), index % 3)
+
+
+def always_the_first(x, index):
+    return torch.zeros(len(x), dtype=torch.long)
+
+
+@pytest.mark.parametrize("choose", [by_sample, in_turn, rarely])
+def test_experts_and_tasks_that_wait_for_their_turn_are_used(choose):
+    assert status(lambda: Ways(choose)) is Status.PASS
+
+
+def test_a_router_that_always_takes_the_same_way_is_noticed():
+    assert status(lambda: Ways(always_the_first)) is Status.WARN
+
+
+class Task(nn.Module):
+    """A second head that only each tenth batch asks for."""
+
+    def __init__(self, every):
+        super().__init__()
+        self.every, self.main, self.extra = every, nn.Linear(6, 1), nn.Linear(6, 1)
+
+    def forward(self, batch):
+        x, index = batch
+        return self.main(x) + self.extra(x) if index % self.every == self.every - 1 else self.main(x)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(10, Status.PASS), (1000, Status.FAIL)])
+def test_a_head_for_some_batches_is_used_and_one_for_none_is_not(every, expected):
+    assert status(lambda: Task(every)) is expected
+
+
+def test_a_bias_that_a_difference_cancels_is_no_finding():
+    distance = lambda model, batch: (model(batch[0]) - model(batch[0].flip(0))).square().mean()  # noqa: E731
+    assert status(lambda: nn.Linear(6, 4), distance) is Status.PASS
+
+
+def test_an_update_after_several_batches_is_waited_for():
+    calls = []
+
+    def step(model, optimizer, batch):
+        calls.append(model(batch[0]).square().mean())
+        calls[-1].backward()
+        if len(calls) % 4 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+        return calls[-1].item()
+
+    for claims in (Claims(), Claims(accumulation=4)):
+        assert status(lambda: nn.Linear(6, 1), lambda m, b: m(b[0]).sum(), step=step, claims=claims) is Status.PASS
