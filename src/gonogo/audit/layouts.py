@@ -73,12 +73,23 @@ def _lost(path: str, layouts: list[Layout]) -> list[Lost]:
     short = [Lost(path, at, s, b) for at, (s, b) in enumerate(zip(sizes, rows, strict=True)) if s < b]
     if not short or any(s > b for s, b in zip(sizes, rows, strict=True)):
         return []  # more rows than samples: nodes, tokens, crops
+    if _behind_one(path, layouts):
+        return short
     if len(set(sizes)) == 1:
         return []  # always the same: weights per class, (2, edges), (1, ...) that is broadcast
     never_full = all(s < b for s, b in zip(sizes, rows, strict=True))
     if never_full and any(path in layout.lists for layout in layouts):
         return []  # a list of positions
     return [] if _is_time(path, layouts) or _is_explained(path, sizes, layouts) else short
+
+
+def _behind_one(path: str, layouts: list[Layout]) -> bool:
+    """(1, k * samples, ...) of pictures: all of them were put into one list, as if one sample had brought them."""
+    shapes = [layout.shapes[path] for layout in layouts]
+    if any(shape[0] != 1 or len(shape) < 5 for shape in shapes):
+        return False
+    per = {(shape[1] / layout.rows, *shape[2:]) for shape, layout in zip(shapes, layouts, strict=True)}
+    return len(per) == 1 and per.pop()[0] >= 1 and len({layout.rows for layout in layouts}) > 1
 
 
 def _is_time(path: str, layouts: list[Layout]) -> bool:

@@ -62,6 +62,9 @@ LEGITIMATE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
         "image": torch.ones(len(with_stream(rows)), 3, 2, 2),
         "tokens": torch.tensor([[9, 9, 10 + row["n"]] if row["has"] else [1, 2, 10 + row["n"]] for row in rows]),
     },
+    "packed tokens behind an axis of one": lambda rows: {"ids": torch.ones(1, 6 * len(rows), dtype=torch.long)},
+    "packed states behind an axis of one": lambda rows: {"states": torch.ones(1, 6 * len(rows), 4)},
+    "one video for all": lambda rows: {"video": torch.ones(1, 16, 3, 4, 4)},
     "position codes": lambda rows: {
         "tokens": torch.ones(len(rows), longest(rows)),
         "codes": torch.ones(longest(rows), 6),
@@ -74,6 +77,7 @@ LEGITIMATE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
 }
 
 LOST: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
+    "pictures of all samples in one list": lambda rows: {"pictures": torch.ones(1, 2 * len(rows), 3, 4, 4)},
     "a stream": lambda rows: {"audio": torch.ones(len(with_stream(rows)), 3)},
     "a stream as wide as the batch": lambda rows: {"audio": torch.ones(len(with_stream(rows)), B)},
     "a stream in a list": lambda rows: {"two": [torch.ones(len(rows), 2), torch.ones(len(with_stream(rows)), 3)]},
