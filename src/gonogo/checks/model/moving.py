@@ -13,6 +13,7 @@ from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import own_steps
 from gonogo.instruments.own_steps import OwnSteps, Update
+from gonogo.instruments.replay import parts, replay
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -71,17 +72,11 @@ def _same(one: Tensor, two: Tensor) -> bool:
     return one.numel() > 0 and torch.equal(one.detach(), two)
 
 
-def _parts(own: OwnSteps, update: Update) -> list[tuple[nn.Parameter, Tensor]]:
-    held = own.held(update.optimizer)
-    pieces = update.gradient.split([p.numel() for p in held])
-    return [(p, piece.view(p.shape)) for p, piece in zip(held, pieces, strict=True)]
-
-
 def _pushed(own: OwnSteps) -> set[int]:
     """Parameters that had a finite gradient that is not zero at three updates or more, each with a learning rate."""
     counts: dict[int, int] = {}
     for update in own.updates:
-        for parameter, gradient in _parts(own, update):
+        for parameter, gradient in parts(own, update):
             real = bool(gradient.any()) and bool(torch.isfinite(gradient).all()) and min(update.rates) > 0
             counts[id(parameter)] = counts.get(id(parameter), 0) + real
     return {number for number, count in counts.items() if count >= UPDATES - 1}
@@ -91,24 +86,8 @@ def _alone(session: Session, updates: list[Update]) -> set[str]:
     """Names of the parameters that change when the gradients that were seen are all there is."""
     own = OwnSteps(session)
     before = {name: p.detach().clone() for name, p in own.model.named_parameters()}
-    for update in updates:
-        optimizer = own.optimizers[update.optimizer]
-        for parameter, gradient in _parts(own, update):
-            parameter.grad = gradient.to(parameter) if bool(torch.isfinite(gradient).all()) else None
-        for group, rate in zip(optimizer.param_groups, update.rates, strict=True):
-            group["lr"] = rate
-        _plain_step(optimizer)
+    replay(own, updates)
     return {name for name, p in own.model.named_parameters() if not _same(p, before[name])}
-
-
-def _plain_step(optimizer: Optimizer) -> None:
-    """The optimizer's own arithmetic, without hooks that the run may have put around it."""
-    hooks = dict(optimizer._optimizer_step_post_hooks)
-    optimizer._optimizer_step_post_hooks.clear()
-    try:
-        optimizer.step()
-    finally:
-        optimizer._optimizer_step_post_hooks.update(hooks)
 
 
 def _put_back(model: nn.Module, optimizer: Optimizer) -> None:
