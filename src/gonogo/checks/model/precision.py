@@ -1,8 +1,7 @@
 """A claim of half precision is true when matrix products run in it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_least
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.autocast import switched_off
 from gonogo.instruments.training_steps import cycled
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
@@ -45,7 +45,8 @@ def precision(session: Session) -> Observation:
     """Matrix products run in the claimed precision | Matrix products do not run in the claimed precision
 
     What: watches linear layers, convolutions, matrix products and attention during one of the run's own steps. `share`
-        is the part of their results, by elements, that has the precision of Claims(precision=...).
+        is the part of their results, by elements, that has the precision of Claims(precision=...). Autocast that is
+        switched off by something that mentions a device is not judged on another one.
     Why: without autocast around the forward pass, or with another dtype in it, the run needs twice the memory and
         several times the time that was planned; or it runs in a format in which it was never tried.
     Fix: with torch.autocast(device_type, dtype=...) around model and loss, in the step that is really used, on the
@@ -60,7 +61,7 @@ def precision(session: Session) -> Observation:
     session.model.train()
     watch, elsewhere = _Products(), []
     [batch] = cycled(session, 1)
-    with watch, _switched_off(elsewhere):
+    with watch, switched_off(session.device.type, elsewhere):
         session.step(nested.clone(batch))
     total = sum(watch.elements.values())
     if not total:
@@ -73,28 +74,6 @@ def precision(session: Session) -> Observation:
         {"share": Measurement(share, n=watch.calls)},
         (Table("Results of matrix products", ("precision", "elements"), rows),),
     )
-
-
-@contextmanager
-def _switched_off(seen: list[str]) -> Iterator[None]:
-    """Notes contexts that stand for autocast on another device, or are switched off on this one."""
-    autocast, nothing = torch.autocast.__enter__, nullcontext.__enter__
-
-    def enter(self: Any) -> Any:
-        result = autocast(self)
-        if not self._enabled:
-            seen.append(f"autocast of {self.device}")
-        return result
-
-    def enter_nothing(self: Any) -> Any:
-        seen.append("nullcontext")
-        return nothing(self)
-
-    torch.autocast.__enter__, nullcontext.__enter__ = enter, enter_nothing  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.autocast.__enter__, nullcontext.__enter__ = autocast, nothing  # type: ignore[method-assign]
 
 
 class _Products(TorchFunctionMode):
@@ -131,6 +110,22 @@ def another_format(subject: Subject) -> Subject:
     def step(model: Any, optimizer: Any, batch: Any) -> float:
         optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.float16):
+            loss = subject._given("loss")(model, batch)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return replace(claimed, step=step)
+
+
+@fault()
+def switched_off_by_a_flag(subject: Subject) -> Subject:
+    """bf16 is claimed, and the switch of autocast is off."""
+    claimed, flag = subject.with_claims(precision="bf16"), False
+
+    def step(model: Any, optimizer: Any, batch: Any) -> float:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=flag):
             loss = subject._given("loss")(model, batch)
         loss.backward()
         optimizer.step()
