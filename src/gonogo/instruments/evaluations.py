@@ -34,6 +34,7 @@ class Evaluation:
         passes: Batches read from the given loader, for each time it was iterated.
         complete: The loader was read to its end in some pass.
         calls: Calls of the model itself (not of its parts).
+        rows: Rows in what these calls were given.
         training: Names of modules that were called in training mode.
     """
 
@@ -41,6 +42,7 @@ class Evaluation:
     passes: list[int] = field(default_factory=list)
     complete: bool = False
     calls: int = 0
+    rows: int = 0
     training: set[str] = field(default_factory=set)
 
 
@@ -77,6 +79,7 @@ def calls_of(model: nn.Module, seen: Evaluation) -> Iterator[None]:
         name = names.get(id(module))
         if name is not None:
             seen.calls += name == ""
+            seen.rows += (nested.size(inputs) or 0) if name == "" else 0
             if module.training:
                 seen.training.add(name)
 

@@ -118,10 +118,34 @@ def frozen_statistics() -> nn.Module:
     return net
 
 
+def evened(trim: bool) -> Any:
+    """An evaluation that fills each batch up for five workers."""
+
+    def evaluate(net: nn.Module, loader: Any, *_: Any) -> dict[str, float]:
+        net.eval()
+        right: list[Tensor] = []
+        with torch.no_grad():
+            for x, y in loader:
+                more = -len(y) % 5
+                hits = net(torch.cat([x, x[:more]])).argmax(1) == torch.cat([y, y[:more]])
+                right.append(hits[: len(y)] if trim else hits)
+        net.train()
+        return {"accuracy": torch.cat(right).float().mean().item()}
+
+    return evaluate
+
+
+def listed(x: Tensor, y: Tensor) -> Any:
+    return list(zip(x.split(16), y.split(16), strict=True))
+
+
 @pytest.mark.parametrize(
     "subject",
     [
         program(healthy),
+        program(evened(trim=True)),
+        program(evened(trim=True), valid=listed),
+        program(healthy, valid=listed),
         program(leaves_eval, step_trains=True),
         program(averages_swapped_in),
         program(own_loader),
@@ -234,6 +258,8 @@ def test_lengths_at_the_end_of_a_batch_are_no_classes():
         ("coverage", program(healthy, valid=lambda x, y: DataLoader(TensorDataset(x, y), 16, drop_last=True))),
         ("coverage", program(skips_ragged)),
         ("split", program(scores_of_train)),
+        ("batch-size", program(evened(trim=False))),
+        ("batch-size", program(evened(trim=False), valid=listed)),
         ("metric-oracle", program(wrong_axis)),
         ("metric-oracle", program(divided_by_batches)),
     ],

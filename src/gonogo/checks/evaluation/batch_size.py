@@ -14,28 +14,38 @@ from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import evaluations
+from gonogo.instruments.recut import recut
+from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
+
+_MOVED = 1e-3  # relative
 
 
 @check(
     needs={C.MODEL, C.VALID, C.EVALUATE},
     effort=Effort.FIT,
     after=("evaluation.repeat", "evaluation.state", "evaluation.coverage", "model.batch-mixing"),
-    criteria=[at_most("difference", warn=1e-3, source="ours: rounding 1e-6; a mean of ragged means 1e-2 or more")],
+    criteria=[
+        at_most("difference", warn=1e-3, source="ours: rounding 1e-6; a mean of ragged means 1e-2 or more"),
+        at_most("counted_twice", fail=0, source="exact: a score of more rows than there are samples, moved by them"),
+    ],
     since="0.2",
 )
 def batch_size(session: Session, *, most: int = 5000) -> Observation:
     """The score is the same for every batch size | The score depends on the batch size
 
     What: calls the subject's own evaluate function on valid as its loader cuts it, and cut into batches of another size
-        whose last one is ragged. `difference` is the largest relative difference between two numbers of one name.
+        whose last one is ragged. `difference` is the largest relative difference between two numbers of one name. If
+        the model is then asked for more rows than there are samples, more or fewer of them with the way of cutting,
+        and the numbers differ, `counted_twice` is how many rows too many were asked for.
     Why: a mean over batches of means per batch gives the few samples of the last batch the weight of a full one;
         precision, recall and correlations per batch have no meaning at all as a mean. Runs with other batch sizes
         cannot be compared then.
-    Fix: add up sums and counts over all samples (or collect answers and targets) and divide once.
+    Fix: cut off again the rows that only fill a batch up; add up sums and counts over all samples (or collect answers
+        and targets) and divide once.
     Shapes: any.
-    Units: difference: 1 (n: numbers compared).
+    Units: difference: 1 (n: numbers compared); counted_twice: {row} (n: samples).
     Source: transformers issues 41898 and 41904; LMFlow issue 347.
     """
     if session.claims.couples_batch or session.claims.stochastic:
@@ -43,31 +53,45 @@ def batch_size(session: Session, *, most: int = 5000) -> Observation:
     model, loader = session.model, session.loader("valid")
     size, count = _cut(loader, most)
     other = _other_size(size, count)
-    first = evaluations.evaluate(session, model, loader=_again(loader, size))
+    again = _again if isinstance(loader, DataLoader) else recut
+    first = evaluations.evaluate(session, model, loader=again(loader, size))
     if not first.passes:
         raise NotApplicable("evaluate does not read the loader that it is given")
-    second = evaluations.evaluate(session, model, loader=_again(loader, other))
+    second = evaluations.evaluate(session, model, loader=again(loader, other))
     rows = [(name, value, second.metrics.get(name, value)) for name, value in first.metrics.items()]
     if not rows:
         raise NotApplicable("evaluate returns no numbers")
     worst = max(evaluations.gap(one, two) for _, one, two in rows)
+    extra = max(first.rows, second.rows) - count
+    few = count <= min(first.rows, second.rows) and max(first.rows, second.rows) < 2 * count  # no beams, no views
+    uneven = few and first.rows != second.rows and worst > _MOVED
     table = Table("Scores of two batch sizes", ("number", f"{size} samples", f"{other} samples"), tuple(rows))
-    return Observation({"difference": Measurement(worst, n=len(rows))}, (table,))
+    found = {
+        "difference": Measurement(worst, n=len(rows)),
+        "counted_twice": Measurement(extra if uneven else 0, "{row}", n=count),
+    }
+    return Observation(found, (table,))
 
 
 def _cut(loader: Any, most: int) -> tuple[int, int]:
     """Batch size and samples of a loader that can be cut anew."""
+    if type(loader) in (list, tuple) and len(loader) > 1:
+        sizes = [nested.size(batch) or 0 for batch in loader]
+        return _few(sizes[0], sum(sizes), most)
     plain = isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
     if not plain or type(loader.batch_sampler) is not BatchSampler or loader.batch_size is None:
         raise NotApplicable("the validation loader cannot be cut into other batches")
     if not isinstance(loader.sampler, SequentialSampler | RandomSampler):
         raise NotApplicable("the validation loader has a sampler of its own")
-    count = len(loader.sampler)
+    return _few(loader.batch_size, len(loader.sampler), most)
+
+
+def _few(size: int, count: int, most: int) -> tuple[int, int]:
     if count > most:
         raise NotApplicable(f"{count} samples are too many to evaluate twice more (most = {most})")
     if count < 3:
         raise NotApplicable("two samples cannot be cut in two ways")
-    return loader.batch_size, count
+    return size, count
 
 
 def _other_size(size: int, count: int) -> int:
