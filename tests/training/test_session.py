@@ -284,3 +284,19 @@ def test_a_model_that_refuses_to_be_copied_is_built_again(make):
     copied = session.copy_model()
     assert copied is not session.model
     assert torch.equal(weights(copied), weights(session.model))
+
+
+def test_a_schedule_of_a_short_run_keeps_its_last_rate_when_a_check_goes_on(make):
+    built = []
+
+    def step(model, optimizer, batch):
+        if not built:
+            built.append(torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=3))
+        optimizer.step()
+        built[0].step()
+        return 0.0
+
+    session = make(step=step)
+    for _ in range(6):
+        session.step(None)
+    assert session.optimizer.param_groups[0]["lr"] < 1e-6

@@ -1,10 +1,12 @@
-"""The one reference optimizer step."""
+"""The one reference optimizer step, and what any step needs when it is called more often than the run would."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from gonogo.errors import SubjectError
 
@@ -55,3 +57,23 @@ def textbook_step(loss: Loss, model: nn.Module, optimizer: Optimizer, batch: Any
         closure()
         optimizer.step()
     return values[0]
+
+
+@contextmanager
+def past_the_end() -> Iterator[None]:
+    """Within, a schedule that has come to its planned end keeps its last rate instead of raising.
+
+    Only OneCycleLR refuses; a check may well take more steps than a short run plans.
+    """
+    rates = OneCycleLR.get_lr
+
+    def held(self: OneCycleLR) -> list[float | Tensor]:
+        if self.last_epoch < self.total_steps:
+            return rates(self)
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    OneCycleLR.get_lr = held
+    try:
+        yield
+    finally:
+        OneCycleLR.get_lr = rates

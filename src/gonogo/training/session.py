@@ -159,7 +159,8 @@ class Session:
         """One optimizer step, the run's own where the subject gives it; the loss before it."""
         model, optimizer = model or self.model, optimizer or self.optimizer
         if self.subject.step is not None:
-            return loop.number(self.subject.step(model, optimizer, batch))
+            with loop.past_the_end():
+                return loop.number(self.subject.step(model, optimizer, batch))
         return loop.textbook_step(self.subject._given("loss"), model, optimizer, batch)
 
     def outputs(self, batch: Any, model: nn.Module | None = None) -> dict[str, Tensor]:
