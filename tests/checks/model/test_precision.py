@@ -35,7 +35,8 @@ def test_autocast_of_another_format_is_not():
 
 
 USE_AMP = torch.cuda.is_available()
-FLAGS, SETTINGS = {"half": USE_AMP}, {"amp": False}
+FLAGS = {"half": USE_AMP}
+SETTINGS = {"amp": False}
 
 
 @pytest.mark.parametrize(
