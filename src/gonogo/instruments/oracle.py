@@ -1,6 +1,6 @@
 """Answers that are right, or wrong, by construction: put in the place of a model's own under an evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gonogo.audit import fields
+from gonogo.audit.fingerprints import fingerprint
+from gonogo.instruments.asked import Asked
 from gonogo.training import batch as nested
 from gonogo.training.claims import Claims
 
@@ -22,6 +24,10 @@ class Oracle:
         batch: The batch that is being evaluated.
         replaced: Calls whose answer was replaced.
         kept: Calls whose answer has no layout that is understood.
+        ask: Tells what the loss asks of a batch, for answers with more rows than samples.
+        shaken: Gives another answer in rows of which the loss asks nothing.
+        unasked: Such rows.
+        by_position: The answers have more rows than samples.
     """
 
     claims: Claims
@@ -29,17 +35,38 @@ class Oracle:
     batch: Any = None
     replaced: int = 0
     kept: int = 0
+    ask: Callable[[Any], Asked | None] = lambda batch: None
+    shaken: bool = False
+    unasked: int = 0
+    by_position: bool = False
 
     def look(self, batch: Any) -> None:
         """Take note of the batch that is evaluated next; user code may change its own copy."""
         self.batch = nested.clone(batch)
 
-    def answer(self, output: Any) -> Any:
+    def answer(self, output: Any, inputs: Any = None) -> Any:
         """The output with the right (or wrong) answer in place of its own, in the domain of its own values."""
         scores, target = _only_tensor(output), class_target(self.batch, self.claims)
         new = None if scores is None or target is None else reordered(scores, target, wrong=self.wrong)
+        if new is None and scores is not None:
+            new = self._by_position(scores, inputs)
         self.replaced, self.kept = self.replaced + (new is not None), self.kept + (new is None)
         return output if new is None else new
+
+    def _by_position(self, scores: Tensor, inputs: Any) -> Tensor | None:
+        """Answers with a row for each position: right by what the loss asks of the same call of the model."""
+        found = self.ask(self.batch) if scores.dim() > 2 and scores.is_floating_point() else None
+        if found is None or fingerprint(inputs) != found.inputs:
+            return None
+        rows = scores.detach().movedim(found.axis, -1)
+        if rows.shape[:-1] != found.classes.shape:
+            return None
+        flat, classes = rows.flatten(0, -2), found.classes.flatten().to(rows.device)
+        none = classes < 0
+        self.by_position, self.unasked = True, self.unasked + int(none.sum())
+        place = torch.where(none, flat.argmax(-1) + int(self.shaken) - int(self.wrong), classes) % flat.shape[1]
+        new = reordered(flat, place, wrong=self.wrong)
+        return None if new is None else new.view(rows.shape).movedim(-1, found.axis)
 
 
 def class_target(batch: Any, claims: Claims) -> Tensor | None:
@@ -79,7 +106,11 @@ def reordered(scores: Tensor, target: Tensor, *, wrong: bool = False) -> Tensor 
 @contextmanager
 def answering(model: nn.Module, oracle: Oracle) -> Iterator[None]:
     """The model gives the oracle's answers."""
-    handle = model.register_forward_hook(lambda module, inputs, output: oracle.answer(output))
+
+    def answer(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        return oracle.answer(output, [list(args), kwargs])
+
+    handle = model.register_forward_hook(answer, with_kwargs=True)
     try:
         yield
     finally:
