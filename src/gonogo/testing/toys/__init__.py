@@ -11,15 +11,21 @@ from gonogo.testing.toys.causal_lm import causal_lm
 from gonogo.testing.toys.classifier import classifier
 from gonogo.testing.toys.configured import configured
 from gonogo.testing.toys.contrastive import contrastive
+from gonogo.testing.toys.eight_bit import eight_bit
 from gonogo.testing.toys.graph import graph
 from gonogo.testing.toys.imbalanced import imbalanced
 from gonogo.testing.toys.left_padded import left_padded
+from gonogo.testing.toys.loss_scale import loss_scale
+from gonogo.testing.toys.mixture import mixture
 from gonogo.testing.toys.multimodal import multimodal
 from gonogo.testing.toys.packed import packed
 from gonogo.testing.toys.padded_lm import padded_lm
+from gonogo.testing.toys.rare import rare
 from gonogo.testing.toys.recipe import recipe
 from gonogo.testing.toys.regressor import regressor
 from gonogo.testing.toys.seq2seq import seq2seq
+from gonogo.testing.toys.smoothed import smoothed
+from gonogo.testing.toys.stochastic_depth import stochastic_depth
 from gonogo.testing.toys.stream import stream
 from gonogo.testing.toys.vae import vae
 from gonogo.training.subject import Subject
@@ -42,6 +48,12 @@ TOYS: dict[str, Callable[[], Subject]] = {
     "stream": stream,
     "imbalanced": imbalanced,
     "contrastive": contrastive,
+    "mixture": mixture,
+    "stochastic_depth": stochastic_depth,
+    "smoothed": smoothed,
+    "rare": rare,
+    "loss_scale": loss_scale,
+    "eight_bit": eight_bit,
 }
 
 __all__ = ["TOYS"]

@@ -45,6 +45,20 @@ def adamw(rate: float) -> Callable[[nn.Module], Optimizer]:
     return lambda model: AdamW([p for p in model.parameters() if p.requires_grad], lr=rate, weight_decay=0.0)
 
 
+def own_step(loss_of: Callable[[nn.Module, Any], Tensor]) -> Callable[[nn.Module, Any, Any], float]:
+    """A step function as people write it: train mode, clear, backward, step."""
+
+    def step(model: nn.Module, optimizer: Any, batch: Any) -> float:
+        model.train()
+        optimizer.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
 def normal(generator: torch.Generator, *shape: int) -> Tensor:
     """Standard normal draws of that shape."""
     return torch.randn(*shape, generator=generator)
