@@ -27,11 +27,7 @@ def report_of(name, folder, *overrides):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-KNOWN_GAP = pytest.mark.xfail(reason="held-out data that change at each access are only a warning", strict=True)
-FAULTY = [pytest.param(name, marks=KNOWN_GAP if name == "maft_two_worlds" else ()) for name in REASONS]
-
-
-@pytest.mark.parametrize("name", FAULTY)
+@pytest.mark.parametrize("name", REASONS)
 def test_the_mistake_of_a_story_is_found_and_named_first(name, tmp_path):
     started = time.monotonic()
     report = report_of(name, tmp_path, "faulty=true")

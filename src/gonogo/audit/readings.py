@@ -19,6 +19,7 @@ from gonogo.training.session import Session
 _QUANTILES = torch.linspace(0, 1, 9, dtype=torch.float64)
 _COMPARED = 4096  # numbers of one sample
 _OTHERS = 6  # indices that each one is compared with
+_ANEW = 0.85  # of the distance of two indices; 0.1 to 0.7 for usual augmentation
 _SMALL = 64  # elements: above this a "target" guessed from its place may be a second picture
 
 
@@ -67,6 +68,39 @@ def has_label(pair: Pair) -> bool:
     """Is the target a label, rather than a second view of the sample that only stands where labels stand?"""
     named = isinstance(pair.first.input, dict)
     return named or sum(tensor.numel() for tensor in batches.tensors(pair.first.target).values()) <= _SMALL
+
+
+def all_redrawn(pairs: list[Pair]) -> bool:
+    """Is nothing kept from one reading of an index to the next: no field of numbers, and no more labels than by chance?
+
+    Only where the target is a class: an input and a target that are both noisy may share what lies beneath.
+    """
+    if len(pairs) < 16 or not all(_is_class(pair.first.target) for pair in pairs):
+        return False
+    relabelled = sum(pair.target_changed for pair in pairs)
+    moved = sum(_moved(pair) for pair in pairs)  # another draw may be the same one by chance
+    return relabelled > max(0.2 * len(pairs), 7) and moved > 0.9 * len(pairs) and redraw_ratio(pairs) > _ANEW
+
+
+def _is_class(target: Any) -> bool:
+    found = list(batches.tensors(target).values())
+    if not found:
+        return isinstance(target, int)
+    return len(found) == 1 and found[0].numel() == 1 and not found[0].is_floating_point()
+
+
+def _moved(pair: Pair) -> bool:
+    """Does every field of decimal numbers change, and is there one?"""
+    one, two = (batches.tensors(roles.input) for roles in (pair.first, pair.second))
+    decimal = [path for path, tensor in one.items() if tensor.is_floating_point() and tensor.numel()]
+    changed = [path not in two or not torch.equal(one[path], two[path]) for path in decimal]
+    return bool(changed) and all(changed)
+
+
+def ratio_of_redrawn(pairs: list[Pair]) -> float:
+    """The redraw ratio of the pairs whose input and target both change; 0 unless most do."""
+    both = [pair for pair in pairs if pair.input_changed and pair.target_changed]
+    return redraw_ratio(both) if len(both) > max(len(pairs) / 2, 7) else 0.0
 
 
 def redraw_ratio(pairs: list[Pair]) -> float:

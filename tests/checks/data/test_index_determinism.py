@@ -121,3 +121,23 @@ def test_a_stream_has_no_indices() -> None:
 
     with pytest.raises(NotApplicable, match="by index"):
         index_determinism(Session(Subject("s", splits={"train": lambda: DataLoader(Stream(), 8)})))
+
+
+def drawn(index: int) -> Any:
+    label = int(torch.randint(3, ()))
+    return {"x": torch.randn(9) + label, "label": label}
+
+
+def test_a_held_out_set_that_is_drawn_anew_at_each_reading_fails() -> None:
+    assert status(ask(flip, drawn)) is Status.FAIL
+    assert status(ask(flip, drawn, stochastic=True)) is Status.WARN
+
+
+def other_half(index: int) -> Any:
+    other = int(torch.randint(80, ()))
+    return {"one": PICTURES[index], "other": PICTURES[other], "label": int(index % 3 == other % 3)}
+
+
+@pytest.mark.parametrize("sample", [noise, masked_tokens, mixed, two_views, other_half, flip])
+def test_held_out_samples_that_keep_something_are_a_warning(sample: Callable[[int], Any]) -> None:
+    assert status(ask(flip, sample)) is Status.WARN

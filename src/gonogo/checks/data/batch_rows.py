@@ -26,9 +26,9 @@ def batch_rows(session: Session, *, limit: int = 8) -> Observation:
 
     What: collate `limit` batches of each split, the ragged last one and one of a smaller size among them, and compare
         the leading size of each field with the number of samples. `short_fields` counts the fields with fewer rows in
-        some batch, pictures of shape (1, k * samples, ...) among them. Left alone are sizes that never change (weights per
-        class, edge lists, broadcast masks), fields with more rows than samples (nodes, tokens), axes of time, lists of
-        positions, and fields whose rows a mask, an index or a marker token assigns to samples.
+        some batch, pictures of shape (1, k * samples, ...) among them. Left alone are sizes that never change (weights
+        per class, edge lists, broadcast masks), fields with more rows than samples (nodes, tokens), axes of time, lists
+        of positions, and fields whose rows a mask, an index or a marker token assigns to samples.
     Why: a collate function that stacks only the samples that have a stream moves all later rows up. The model then
         pairs the picture of one sample with the text and the target of another, without any error.
     Fix: stack one row per sample, with zeros and a mask where the stream is missing.

@@ -24,6 +24,7 @@ from gonogo.training.subject import Subject
     criteria=[
         at_most("changed_targets", fail=0.0, source="exact: one input has one target"),
         at_most("changed_held_out", warn=0.0, source="exact: two evaluations must see the same samples"),
+        at_most("redrawn_held_out", fail=0.0, source="exact: a score of samples that exist for one reading only"),
         at_most("redraw_ratio", warn=0.9, source="ours: 1 for samples drawn anew, 0.1 to 0.7 for usual augmentation"),
     ],
 )
@@ -32,13 +33,14 @@ def index_determinism(session: Session, *, limit: int = 64) -> Observation:
 
     What: read up to `limit` indices of each split twice, the second time in another order and under another seed.
         `changed_targets` counts samples whose target changes while the input stays. `changed_held_out` is the share of
-        valid that changes at all. Augmentation of train is legitimate; only where input and target both change,
+        valid that changes at all, `redrawn_held_out` is that share where nothing of a held-out sample stays: no number
+        of its input, and not its label. Augmentation of train is legitimate; only where input and target both change,
         `redraw_ratio` compares two readings of one index with two indices: near 1, nothing of the sample is kept.
     Why: a target drawn in `__getitem__` is noise that no model can learn; a held-out set that changes makes scores
         incomparable; a sample drawn anew has no identity, so epochs, splits and overlap lose their meaning.
     Fix: draw once when the data set is built, or seed a generator with the index; transform train only.
     Shapes: one sample per index
-    Units: changed_targets: {sample} (n: indices of train and valid); changed_held_out, redraw_ratio: 1
+    Units: changed_targets: {sample} (n: indices of train and valid); all others: 1
     Source: PyTorch documentation, Data Loading Order and Sampler; Reproducibility
     """
     names = [name for name in ("train", "valid") if name in session.subject.splits]
@@ -54,18 +56,17 @@ def index_determinism(session: Session, *, limit: int = 64) -> Observation:
         held = pairs["valid"]
         changed = sum(pair.input_changed or pair.target_changed for pair in held)
         measurements["changed_held_out"] = Measurement(changed / len(held), n=len(held))
+        redrawn = not session.claims.stochastic and readings.all_redrawn(held)
+        measurements["redrawn_held_out"] = Measurement(changed / len(held) if redrawn else 0.0, n=len(held))
     if "train" in pairs:
-        both = [pair for pair in pairs["train"] if pair.input_changed and pair.target_changed]
-        mostly = len(both) > len(pairs["train"]) / 2 and len(both) > 7
-        ratio = readings.redraw_ratio(both) if mostly else 0.0
-        measurements["redraw_ratio"] = Measurement(ratio, n=len(pairs["train"]))
-    rows = [
-        (name, pair.index, str(pair.first.target), str(pair.second.target))
-        for name, found in relabelled.items()
-        for pair in found
-    ]
-    table = Table("Targets that change", ("split", "position", "first reading", "second reading"), tuple(rows))
-    return Observation(measurements, (table,))
+        measurements["redraw_ratio"] = Measurement(readings.ratio_of_redrawn(pairs["train"]), n=len(pairs["train"]))
+    return Observation(measurements, (_table(relabelled),))
+
+
+def _table(relabelled: dict[str, list[readings.Pair]]) -> Table:
+    each = [(name, pair) for name, found in relabelled.items() for pair in found]
+    rows = [(name, pair.index, str(pair.first.target), str(pair.second.target)) for name, pair in each]
+    return Table("Targets that change", ("split", "position", "first reading", "second reading"), tuple(rows))
 
 
 def _relabelled(pairs: list[readings.Pair], session: Session) -> list[readings.Pair]:
@@ -93,7 +94,7 @@ class _Reading:
 def _through(subject: Subject, name: str, change: Any) -> Subject:
     loader: Any = subject.splits[name].batches() if name in subject.splits else None
     if not hasattr(getattr(loader, "dataset", None), "__getitem__"):
-        raise NotApplicable(f"the split {name!r} has no data set to read by index")
+        raise NotApplicable("the split has no data set to read by index")
     change(loader.dataset, loader.dataset[0])  # says now if it cannot be done
 
     def build() -> DataLoader[Any]:
@@ -131,11 +132,15 @@ def held_out_samples_augmented(subject: Subject) -> Subject:
             floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf is not target
             return leaf + 0.1 * torch.randn_like(leaf) if floating else leaf
 
-        if not any(isinstance(leaf, torch.Tensor) and leaf.is_floating_point() for _, leaf in nested.walk(sample)):
-            raise NotApplicable("no field of a sample is a tensor of floating-point numbers")
         return nested.map_leaves(noisy, sample)
 
     return _through(subject, "valid", change)
+
+
+@fault()
+def held_out_samples_drawn_anew(subject: Subject) -> Subject:
+    """Every reading of the validation set draws a sample, whatever the index."""
+    return _through(subject, "valid", lambda data, _: _another(data))
 
 
 @fault(expect=Status.WARN, toy="regressor")
