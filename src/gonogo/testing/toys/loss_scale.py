@@ -1,5 +1,6 @@
 """Half precision with a loss scale that is far too large at first: the first steps are skipped until it fits."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,25 @@ def build() -> dict[str, Any]:
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**22)
     loaders = parts.two_splits(_samples())
 
+    save, load = _checkpoint(model, optimizer, scaler)
+    return {
+        "model": model,
+        "optimizer": optimizer,
+        "scaler": scaler,
+        "loss": _loss,
+        "step": _stepping(scaler),
+        "evaluate": parts.accuracy(_logits, lambda batch: batch["label"]),
+        "save": save,
+        "load": load,
+        "train_loader": loaders["train"](),
+        "valid_loader": loaders["valid"](),
+        "predict": _logits,
+        "config": CONFIG,
+        "claims": {"classes": CLASSES, "target": "label", "parameters": 675, "precision": "fp16", "max_norm": 1.0},
+    }
+
+
+def _stepping(scaler: Any) -> Callable[[nn.Module, Any, Any], float]:
     def step(model: nn.Module, optimizer: Any, batch: Any) -> float:
         model.train()
         optimizer.zero_grad()
@@ -41,28 +61,18 @@ def build() -> dict[str, Any]:
         scaler.update()
         return float(loss.detach())
 
+    return step
+
+
+def _checkpoint(*stateful: Any) -> tuple[Callable[[Path], None], Callable[[Path], None]]:
     def save(path: Path) -> None:
-        torch.save([part.state_dict() for part in (model, optimizer, scaler)], path)
+        torch.save([part.state_dict() for part in stateful], path)
 
     def load(path: Path) -> None:
-        for part, state in zip((model, optimizer, scaler), torch.load(path, weights_only=True), strict=True):
+        for part, state in zip(stateful, torch.load(path, weights_only=True), strict=True):
             part.load_state_dict(state)
 
-    return {
-        "model": model,
-        "optimizer": optimizer,
-        "scaler": scaler,
-        "loss": _loss,
-        "step": step,
-        "evaluate": parts.accuracy(_logits, lambda batch: batch["label"]),
-        "save": save,
-        "load": load,
-        "train_loader": loaders["train"](),
-        "valid_loader": loaders["valid"](),
-        "predict": _logits,
-        "config": CONFIG,
-        "claims": {"classes": CLASSES, "target": "label", "parameters": 675, "precision": "fp16", "max_norm": 1.0},
-    }
+    return save, load
 
 
 def _samples() -> list[dict[str, Tensor]]:
