@@ -88,7 +88,7 @@ def padded(session: Session, *, batches: int = 4) -> list[Padded]:
     """
     found: dict[str, Padded] = {}
     for batch in session.batches("train", limit=batches):
-        for path, mask, token in _marked(batch, session.claims.pad_id):
+        for path, mask, token in marked(batch, session.claims.pad_id):
             one = None if path in found else _padded(batch, path, mask, token)
             if one is not None:
                 found[path] = one
@@ -97,7 +97,8 @@ def padded(session: Session, *, batches: int = 4) -> list[Padded]:
     return list(found.values())
 
 
-def _marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | None]]:
+def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | None]]:
+    """Fields with padding, each with where it is, [b, t], and the token that fills it."""
     fields = {path: leaf for path, leaf in nested.tensors(batch).items() if leaf.dim() >= 2 and leaf.shape[1] >= 3}
     ids = {p: f for p, f in fields.items() if f.dim() == 2 and not f.is_floating_point() and "mask" not in p.lower()}
     for path, field in ids.items():
