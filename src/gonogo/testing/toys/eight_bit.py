@@ -101,7 +101,7 @@ def _samples() -> list[dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(19)
     x = parts.normal(generator, parts.TRAIN + parts.VALID, FEATURES)
     weights = parts.normal(generator, FEATURES, 2)
-    y = torch.sin(x @ weights[:, 0]) + 0.5 * x @ weights[:, 1]
+    y = torch.tanh(0.5 * x @ weights[:, 0]) + 0.5 * x @ weights[:, 1]
     return [{"x": row, "target": number} for row, number in zip(x, y / y.std(), strict=True)]
 
 
