@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import Any
 
 from gonogo.audit import fields, samples
+from gonogo.audit.apart import apart
 from gonogo.audit.capacity import Alphabet
 from gonogo.audit.fingerprints import Unreadable, fingerprint
 from gonogo.audit.intervals import wilson
@@ -61,6 +62,7 @@ class Overlap:
     train: Side
     held: Side
     found: dict[int, tuple[int, Print, Print | None]] = field(default_factory=dict)
+    comparable: bool = False  # transforms of train cannot hide a match: held-out samples are too far from all of train
 
     def share(self, rich: bool) -> Measurement:
         """The share of held-out samples found in train, of many bits or of few; unread parts widen the interval."""
@@ -71,7 +73,7 @@ class Overlap:
         known = (self.train.reading.share or 0.0) * self.train.read / max(self.train.read + self.train.failed, 1)
         high += self.held.failed / max(n + self.held.failed, 1)
         high = min(1.0, high / known) if known else 1.0
-        if not (self.train.stable and self.held.stable):
+        if not (self.train.stable and self.held.stable) and not self.comparable:
             high = 1.0
         return Measurement(value, low=low, high=high, n=n) if high > low else Measurement(value, n=n)
 
@@ -93,6 +95,8 @@ def find(session: Session, name: str, *, seconds: float, min_bits: float) -> Ove
     _match_origins(overlap, by_origin, time.monotonic() + seconds / 10)
     for side in (train, held):
         _see_whether_stable(side, session)
+    if not train.stable and not overlap.found:
+        overlap.comparable = apart(train.samples, held.samples, session.claims, seed=session.seed, seconds=seconds / 4)
     return overlap
 
 
