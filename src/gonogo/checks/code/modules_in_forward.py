@@ -33,8 +33,8 @@ def modules_in_forward(session: Session) -> Observation:
     """Layers are made once | Layers are made while the model runs
 
     What: counts calls that make a layer with weights (Linear, Conv, Embedding, Parameter, ...) in forward methods and
-        in the subject's own loss and step functions. Layers made once and kept, behind a question whether they exist,
-        are left out: for these see model.late-parameters.
+        in the subject's own loss and step functions. Layers made under a condition are left out, because it may ask
+        whether they exist or never hold in this run: model.late-parameters measures whether they are made.
     Why: such a layer has new random weights at each call; the optimizer and the checkpoint do not know it. The rest of
         the model learns around it, so the loss may still fall.
     Fix: make it in __init__, so that it is registered; torch.nn.LazyLinear if its size is only known later.
@@ -54,24 +54,20 @@ def _is_given(one: Reached) -> bool:
     return one.root and len(arguments) > 1 and bool({"model", "net", "network", "module"} & set(arguments))
 
 
-def _made(node: ast.AST, asked: bool = False) -> Iterator[tuple[ast.AST, str]]:
+def _made(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.If | ast.IfExp):
             continue
-        if isinstance(child, ast.Call) and not asked:
+        if isinstance(child, ast.Call):
             called = child.func
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
             if _LAYERS.fullmatch(name) and hasattr(nn, name) and _is_torch(called):
                 yield child, name
-        yield from _made(child, asked or (isinstance(child, ast.If) and _asks_for_existence(child)))
+        yield from _made(child)
 
 
 def _is_torch(called: ast.expr) -> bool:
     return isinstance(called, ast.Name) or ast.unparse(called).startswith(("nn.", "torch.nn."))
-
-
-def _asks_for_existence(node: ast.If) -> bool:
-    return bool(re.search(r"hasattr|is None|is not None|not self\.|not in self\.", ast.unparse(node.test)))
 
 
 @fault(expect=Status.WARN)
