@@ -44,9 +44,10 @@ def world_size(session: Session) -> Observation:
 
     What: where the subject's code uses torch.distributed, takes the run's own step as rank 0 and rank 1 of two, each
         with half of a batch (or all of it, where the step takes its own part), simulated in one process. `error` is the
-        difference of what the optimizer holds from what it holds in a world of one with the whole batch; where
-        the directions agree, `ratio` is the factor between the two. `apart` is the relative difference of the weights of both ranks after the
-        update; `unmatched` is 1 if one rank makes other exchanges than the other. Dropout and batch statistics are off.
+        difference of what the optimizer holds from what it holds in a world of one with the whole batch; `ratio` is the
+        factor between the two where their directions agree. `apart` is the relative difference of the weights of both
+        ranks after the update; `unmatched` is 1 if one rank makes other exchanges than the other. Dropout and batch
+        statistics are off.
     Why: gradients that are summed make the learning rate grow with the number of devices; means over each device's own
         tokens let the tokens of short texts count more; ranks that drift apart train several models.
     Fix: divide by the world size once (DistributedDataParallel does); divide sums over tokens by the count over all
