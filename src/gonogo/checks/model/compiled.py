@@ -50,6 +50,7 @@ def compiled(session: Session) -> Observation:
     fast.load_state_dict(session.model.state_dict())  # copies of modules that were compiled in place are not
     with torch.compiler.set_stance("force_eager"):
         wanted, floor = loss_gradient(session, eager, batch), noise(session, batch, training=False)
+    torch.compiler.reset()  # past its limit of recompilations it would run eagerly, and be right
     try:
         seen = loss_gradient(session, fast, batch)
     except Exception as error:  # no compiler on this machine, or code that the compiler refuses
