@@ -45,8 +45,7 @@ def index_determinism(session: Session, *, limit: int = 64) -> Observation:
     """
     names = [name for name in ("train", "valid") if name in session.subject.splits]
     with seeding.seeded(session.seed):
-        read = {name: readings.read_twice(session, name, limit=limit) for name in names}
-    pairs = {name: found for name, found in read.items() if found}
+        pairs = {name: found for name in names if (found := readings.read_twice(session, name, limit=limit))}
     if not pairs:
         raise NotApplicable("no split has a data set whose samples can be read by index")
     relabelled = {name: _relabelled(found, session) for name, found in pairs.items()}
@@ -132,6 +131,8 @@ def held_out_samples_augmented(subject: Subject) -> Subject:
             floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf is not target
             return leaf + 0.1 * torch.randn_like(leaf) if floating else leaf
 
+        if not any(tensor.is_floating_point() for tensor in nested.tensors(sample).values()):
+            raise NotApplicable("no field of a sample is a tensor of floating-point numbers")
         return nested.map_leaves(noisy, sample)
 
     return _through(subject, "valid", change)
