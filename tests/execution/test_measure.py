@@ -58,3 +58,35 @@ print(report.verdict)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split() == ["GO"]
+
+
+def trained_only(loss):
+    def refuse(model, batch):
+        if not model.training:
+            raise KeyError("losses are given in training only")
+        return loss(model, batch)
+
+    return refuse
+
+
+def test_what_a_right_program_refuses_is_no_error():
+    outcome = measure(TOYS["classifier"]().map_loss(trained_only), "loss.reduction")
+    assert outcome.failure is None
+    assert outcome.not_applicable.startswith("the program runs, but not under what this check does: KeyError")
+
+
+def test_what_a_program_raises_by_itself_is_an_error():
+    def broken(loss):
+        def fail(model, batch):
+            raise KeyError("labels")
+
+        return fail
+
+    outcome = measure(TOYS["classifier"]().map_loss(broken), "model.nonfinite-values")
+    assert outcome.failure is not None
+
+
+def test_looking_a_second_time_leaves_the_random_generator_alone():
+    before = torch.get_rng_state()
+    measure(TOYS["classifier"]().map_loss(trained_only), "loss.reduction")
+    assert torch.equal(torch.get_rng_state(), before)

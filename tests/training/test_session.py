@@ -300,3 +300,16 @@ def test_a_schedule_of_a_short_run_keeps_its_last_rate_when_a_check_goes_on(make
     for _ in range(6):
         session.step(None)
     assert session.optimizer.param_groups[0]["lr"] < 1e-6
+
+
+def test_a_loss_that_differentiates_its_answers_has_a_value_without_gradients_too(make):
+    def penalty(model, batch):
+        inputs = batch[0].requires_grad_()
+        answers = model(inputs).sum()
+        return torch.autograd.grad(answers, inputs, create_graph=True)[0].square().sum()
+
+    session = make(loss=penalty)
+    with torch.no_grad():
+        value = session.loss([torch.ones(1, 2)], nn.Linear(2, 1))
+    assert value > 0
+    assert not value.requires_grad

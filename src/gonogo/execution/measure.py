@@ -4,7 +4,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from gonogo.core.check import Check, Effort
 from gonogo.core.measurement import Evidence, Observation
 from gonogo.core.report import Failure, Outcome
 from gonogo.errors import CheckError, GonogoError, NotApplicable
-from gonogo.training import fingerprint, seeding
-from gonogo.training.blame import origin
+from gonogo.execution import second_look
+from gonogo.training import blame, fingerprint, seeding
 from gonogo.training.session import Session
 
 
@@ -23,6 +23,7 @@ class Bench:
 
     def __init__(self, shared: Session) -> None:
         self.shared = shared
+        self._runs: bool | None = None  # does the program run by itself? Asked when a check meets an exception
 
     def measure(self, check: Check, params: Mapping[str, Any], seconds: float) -> Outcome:
         """The outcome of a check; never raises but for KeyboardInterrupt."""
@@ -30,7 +31,7 @@ class Bench:
         session = (self.shared.fresh if fitting else self.shared.narrowed)(check.needs, seconds)
         started = time.perf_counter()
         before = {} if fitting else session.fingerprint()
-        outcome = _attempt(session, check, params)
+        outcome = _attempt(session, check, params, self._runs_by_itself)
         if not fitting:
             self._keep(session)
             trace = fingerprint.changed(before, self.shared.fingerprint()) if before else []
@@ -40,12 +41,17 @@ class Bench:
                 self.shared = self.shared.fresh(self.shared.needs, seconds)
         return _with_cost(outcome, session, check, time.perf_counter() - started)
 
+    def _runs_by_itself(self) -> bool:
+        if self._runs is None:
+            self._runs = second_look.runs(self.shared)
+        return self._runs
+
     def _keep(self, view: Session) -> None:
         # The view may have been the first to build the model; the next check must see the same one.
         self.shared._model, self.shared._optimizer = view._model, view._optimizer
 
 
-def _attempt(session: Session, check: Check, params: Mapping[str, Any]) -> Outcome:
+def _attempt(session: Session, check: Check, params: Mapping[str, Any], runs: Callable[[], bool]) -> Outcome:
     try:
         with seeding.seeded(seeding.derive(session.seed, check.id)):
             observation = catalogue.implementation(check)(session, **params)
@@ -56,10 +62,13 @@ def _attempt(session: Session, check: Check, params: Mapping[str, Any]) -> Outco
         return Outcome(not_applicable=str(reason))
     except KeyboardInterrupt:
         raise
-    except RuntimeError as error:
+    except Exception as error:
         if "not supported on ScriptModules" in str(error):
             return Outcome(not_applicable="TorchScript modules take no hooks, so they cannot be watched")
-        return Outcome(failure=describe(error))
+        failure = describe(error)
+        if blame.is_programs(error) and blame.passed_through(error) and runs():
+            return Outcome(not_applicable=f"the program runs, but not under what this check does: {failure.message}")
+        return Outcome(failure=failure)
     except BaseException as error:  # SystemExit from user code included
         return Outcome(failure=describe(error))
 
@@ -68,9 +77,9 @@ def describe(error: BaseException) -> Failure:
     """An exception in one line, with the place in the user's code that raised it."""
     text = " ".join(str(error).split())
     if isinstance(error, SystemExit):
-        text = f"the subject called sys.exit({error.code!r}) ({origin(error)})"
+        text = f"the subject called sys.exit({error.code!r}) ({blame.origin(error)})"
     elif not isinstance(error, GonogoError):
-        text = f"{type(error).__name__}{': ' if text else ''}{text} ({origin(error)})"
+        text = f"{type(error).__name__}{': ' if text else ''}{text} ({blame.origin(error)})"
     return Failure(text[:2000], traceback="".join(traceback.format_exception(error))[-8000:])
 
 

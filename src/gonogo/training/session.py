@@ -153,7 +153,19 @@ class Session:
     def loss(self, batch: Any, model: nn.Module | None = None) -> Tensor:
         """The loss of a model (the session's own by default) on a batch, 0-d."""
         self._declared("loss")
-        return loop.scalar_loss(self.subject._given("loss"), model or self.model, batch)
+        function, model = self.subject._given("loss"), model or self.model
+        if torch.is_grad_enabled():
+            return loop.scalar_loss(function, model, batch)
+        state = torch.get_rng_state()
+        try:
+            return loop.scalar_loss(function, model, batch)
+        except RuntimeError as error:
+            if "does not require grad" not in str(error):
+                raise
+        # It differentiates its own answers: a penalty on gradients, forces, residuals of an equation.
+        torch.set_rng_state(state)
+        with torch.inference_mode(False), torch.enable_grad():
+            return loop.scalar_loss(function, model, batch).detach()
 
     def step(self, batch: Any, model: nn.Module | None = None, optimizer: Optimizer | None = None) -> float:
         """One optimizer step, the run's own where the subject gives it; the loss before it."""
