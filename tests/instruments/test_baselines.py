@@ -31,12 +31,3 @@ def test_only_outputs_with_a_row_per_sample_are_replaced():
     assert seen.count == 1
     assert rows.equal(baselines.constant(ANSWER, 0))
     assert float(total) == 7.0
-
-
-def test_what_a_criterion_reads_is_noted():
-    metrics = {"a": 1.0, "b": 2.0}
-    assert baselines.read_by(lambda m: m["a"] > 0, metrics) == {"a"}
-    assert baselines.read_by(lambda m: m.get("b", 0) > 0, metrics) == {"b"}
-    assert baselines.read_by(lambda m: m["absent"], metrics) == set()
-    assert baselines.read_by(None, metrics) == set()
-    assert baselines.read_by(nn.MSELoss(), metrics) == set()

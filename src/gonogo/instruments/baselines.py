@@ -75,36 +75,9 @@ def scores(session: Session, model: nn.Module, change: Change | None = None, lim
     return found if seen.count else {}
 
 
-def by_construction(session: Session, model: nn.Module, *, wrong: bool, limit: int | None = 3) -> Mapping[str, float]:
+def by_construction(session: Session, model: nn.Module, *, wrong: bool, limit: int = 3) -> Mapping[str, float]:
     """The numbers of answers that are right, or wrong, by construction; empty where the layout is not understood."""
     oracle = Oracle(session.claims, wrong)
     with answering_right(model, oracle):
         found = evaluations.evaluate(session, model, limit=limit, note=oracle.look).metrics
     return found if oracle.replaced and not oracle.kept else {}
-
-
-class _Noting(dict[str, float]):
-    """Metrics that note which of them are read."""
-
-    read: set[str]
-
-    def __getitem__(self, name: str) -> float:
-        self.read.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
-
-
-def read_by(criterion: Any, metrics: Mapping[str, float]) -> set[str]:
-    """Names of the metrics that a run's criterion reads one by one; empty where there is none, or of another form."""
-    if criterion is None or isinstance(criterion, nn.Module) or not callable(criterion):
-        return set()
-    noting = _Noting(metrics)
-    noting.read = set()
-    try:
-        criterion(noting)
-    except Exception:  # it wants something else: a loss, more arguments, metrics that are no numbers
-        return set()
-    return noting.read

@@ -61,19 +61,3 @@ def test_the_accuracy_of_a_majority_is_information_only():
 
 def test_a_metric_that_does_not_see_the_targets_is_reported():
     assert result(confidence).status is Status.WARN
-
-
-def test_a_criterion_over_a_constant_fails():
-    found = result(lambda s, y: {**accuracy(s, y), "rate": 0.0}, criterion=lambda metrics: metrics["rate"] > 0.5)
-    assert found.status is Status.FAIL
-
-
-def test_a_criterion_that_is_not_yet_met_is_healthy():
-    assert result(accuracy, criterion=lambda metrics: metrics["accuracy"] > 0.999).status is Status.PASS
-    strict = lambda s, y: {"sure": float((s.softmax(1).gather(1, y[:, None]) > 0.99999).all()), **accuracy(s, y)}  # noqa: E731
-    assert result(strict, criterion=lambda metrics: metrics["accuracy"] > 0.9 or metrics["sure"]).status is Status.PASS
-
-
-def test_a_criterion_of_another_form_is_left_alone():
-    assert result(accuracy, criterion=nn.CrossEntropyLoss()).status is Status.PASS
-    assert result(accuracy, criterion=lambda metrics, history: metrics["count"]).status is Status.PASS

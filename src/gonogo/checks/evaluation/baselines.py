@@ -27,9 +27,8 @@ Scores = Mapping[str, float]
 @check(
     needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN, C.VALID, C.EVALUATE},
     effort=Effort.FIT,
-    after=("model.nonfinite-values", "evaluation.repeat", "evaluation.state", "evaluation.metric-oracle"),
+    after=("model.nonfinite-values", "evaluation.repeat", "evaluation.state"),
     criteria=[
-        at_most("fixed_criterion", fail=0, source="exact: equal bit for bit for right, wrong, blind and own answers"),
         at_most("blind_metrics", warn=0, source="ours: the loss tells own from exchanged answers beyond chance"),
     ],
     since="0.2",
@@ -41,13 +40,11 @@ def baselines(session: Session, *, seconds: float = 3.0) -> Observation:
         predictors that know nothing: the mean answer for every sample, the answers of other samples, the untrained
         model, scores in random order. The table is the floor of every metric. `blind_metrics` is 1 if no metric
         changes when the answers are exchanged among the samples although the loss does, beyond chance.
-        `fixed_criterion` is 1 if the run's criterion reads only numbers that are the same for all of these and for
-        answers that are right or wrong by construction.
-    Why: an accuracy of 0.95 says nothing where the most frequent class alone scores 0.95; a criterion over a
-        constant is met always or never, and what waits for it never comes.
-    Fix: report each metric beside its floor; look where a metric that never changes is computed.
+    Why: an accuracy of 0.95 says nothing where the most frequent class alone scores 0.95, and a
+        number that does not see the targets chooses any checkpoint.
+    Fix: report each metric beside its floor; look at what is compared with the targets, and where.
     Shapes: outputs with a row per sample.
-    Units: fixed_criterion, blind_metrics: 1.
+    Units: blind_metrics: 1.
     Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "input-independent baseline"; ours.
     """
     model = session.model
@@ -59,23 +56,18 @@ def baselines(session: Session, *, seconds: float = 3.0) -> Observation:
     seen["scores in random order"] = blind.scores(session, model, blind.reordered)
     if not own or not other:
         raise NotApplicable("evaluate does not use the outputs of the model's calls with a row per sample")
-    known = _by_construction(session, limit=3)
-    seen |= known
+    seen |= _by_construction(session)
     fixed = _fixed(seen)
     found = {"metrics": Measurement(len(own)), "constant_metrics": Measurement(len(fixed))}
     alike = all(gap(own[name], other.get(name, own[name])) < ALIKE for name in own)
     found["blind_metrics"] = Measurement(float(certain and alike))
-    read = blind.read_by(session.parts().get("criterion"), own)
-    if read and len(known) == 2:  # if a few batches say so, all of them are asked
-        sure = read <= fixed and read <= _fixed(_by_construction(session, limit=None))
-        found["fixed_criterion"] = Measurement(float(sure), n=len(seen))
     rows = [(name, *(scores.get(metric) for metric in own)) for name, scores in seen.items() if scores]
     return Observation(found, (Table("What knowing nothing scores", ("predictor", *own), tuple(rows)),))
 
 
-def _by_construction(session: Session, limit: int | None) -> dict[str, Scores]:
+def _by_construction(session: Session) -> dict[str, Scores]:
     found = {
-        f"{name} answers": blind.by_construction(session, session.model, wrong=name == "wrong", limit=limit)
+        f"{name} answers": blind.by_construction(session, session.model, wrong=name == "wrong")
         for name in ("right", "wrong")
     }
     return {name: scores for name, scores in found.items() if scores}
@@ -111,16 +103,3 @@ def metric_of_the_shares(subject: Subject) -> Subject:
         return {"accuracy_like": float(sure.double().mean())}
 
     return replace(subject, evaluate=evaluate)
-
-
-@fault()
-def criterion_of_a_constant(subject: Subject) -> Subject:
-    """The criterion reads a number that is always zero."""
-
-    def evaluate(model: nn.Module, loader: Iterable[Any]) -> Scores:
-        return {**subject._given("evaluate")(model, loader), "efficiency": 0.0}
-
-    def parts(model: nn.Module) -> dict[str, Any]:
-        return {"criterion": lambda metrics: metrics["efficiency"] >= 0.2}
-
-    return replace(subject, evaluate=evaluate, parts=parts)
