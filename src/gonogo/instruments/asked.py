@@ -52,6 +52,40 @@ def asked(session: Session, model: nn.Module, batch: Any) -> Asked | None:
     return Asked(calls[0][0], *found) if found is not None and is_in(batch, found[0]) else None
 
 
+def points_at(session: Session, model: nn.Module, batch: Any, classes: Tensor) -> bool:
+    """Does the loss, at level answers, ask for this class in each row of an answer (sample, class) of the model?
+
+    An answer of which the loss asks something else is no row of class scores: an embedding, say, that a head outside
+    the model's forward reads.
+    """
+    levels: list[Tensor] = []
+
+    def level(module: nn.Module, args: Any, result: Any) -> Any:
+        if not isinstance(result, Tensor) or not result.is_floating_point() or result.dim() != 2:
+            return None
+        levels.append(torch.full_like(result, 1 / result.shape[1]).requires_grad_())
+        return levels[-1]
+
+    handle = model.register_forward_hook(level)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(model), seeding.seeded(session.seed):
+            loss = session.loss(nested.clone(batch), model)
+            if loss.requires_grad:
+                loss.backward()
+    except Exception:  # a loss that refuses these answers or this batch confirms nothing
+        return False
+    finally:
+        handle.remove()
+        model.zero_grad(set_to_none=True)
+    return any(_agree(one.grad, classes) for one in levels if one.grad is not None)
+
+
+def _agree(gradient: Tensor, classes: Tensor) -> bool:
+    wanted = (gradient != 0).any(1)
+    fits = len(gradient) == len(classes) and bool(wanted.any())
+    return fits and bool((gradient.argmin(1) == classes.to(gradient.device))[wanted].all())
+
+
 def _classes(gradient: Tensor) -> tuple[Tensor, int] | None:
     """(classes, axis) of the gradient of a cross-entropy at level scores."""
     for axis in dict.fromkeys((gradient.dim() - 1, 1)):

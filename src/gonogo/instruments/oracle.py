@@ -25,6 +25,7 @@ class Oracle:
         replaced: Calls whose answer was replaced.
         kept: Calls whose answer has no layout that is understood.
         ask: Tells what the loss asks of a batch, for answers with more rows than samples.
+        confirm: Tells whether the loss, too, takes an answer for scores of these classes.
         shaken: Gives another answer in rows of which the loss asks nothing.
         unasked: Such rows.
         by_position: The answers have more rows than samples.
@@ -36,6 +37,7 @@ class Oracle:
     replaced: int = 0
     kept: int = 0
     ask: Callable[[Any], Asked | None] = lambda batch: None
+    confirm: Callable[[Any, Tensor], bool] = lambda batch, classes: True
     shaken: bool = False
     unasked: int = 0
     by_position: bool = False
@@ -48,6 +50,8 @@ class Oracle:
         """The output with the right (or wrong) answer in place of its own, in the domain of its own values."""
         scores, target = _only_tensor(output), class_target(self.batch, self.claims)
         new = None if scores is None or target is None else reordered(scores, target, wrong=self.wrong)
+        if new is not None and target is not None and not self.replaced and not self.confirm(self.batch, target):
+            new = None
         if new is None and scores is not None:
             new = self._by_position(scores, inputs)
         self.replaced, self.kept = self.replaced + (new is not None), self.kept + (new is None)

@@ -114,3 +114,35 @@ def test_right_scores_per_position_are_not_accused(subject):
 )
 def test_a_wrong_axis_shift_or_count_fails(subject):
     assert answer(CHECK, subject).status is Status.FAIL
+
+
+def backbone(*, wide: bool) -> Subject:
+    """A backbone whose forward gives an embedding; heads outside it are trained, and the evaluation scores one."""
+
+    class Backbone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(6, 12 if wide else 3), nn.Linear(12 if wide else 3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.body(x).tanh()
+
+    @torch.no_grad()
+    def evaluate(net: Any, loader: Any) -> dict[str, float]:
+        hits = torch.cat([net.head(net(x)).argmax(1) == y for x, y in loader])
+        return {"accuracy": float(hits.float().mean())}
+
+    def build() -> dict[str, Any]:
+        torch.manual_seed(0)
+        net, x = Backbone(), torch.randn(6, 8, 6)
+        data = [(a, a[:, :3].argmax(1)) for a in x]
+        parts = {"optimizer": torch.optim.SGD(net.parameters(), lr=0.1), "evaluate": evaluate, "model": net}
+        parts["loss"] = lambda net, batch: functional.cross_entropy(net.head(net(batch[0])), batch[1])
+        return {**parts, "train_loader": data[:4], "valid_loader": data[4:]}
+
+    return from_parts(build(), build, "build")
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_an_embedding_that_a_head_outside_forward_scores_is_not_taken_for_scores(wide):
+    assert answer(CHECK, backbone(wide=wide)).status is Status.SKIP

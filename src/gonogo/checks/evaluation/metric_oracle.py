@@ -14,7 +14,7 @@ from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import evaluations
-from gonogo.instruments.asked import asked
+from gonogo.instruments.asked import asked, points_at
 from gonogo.instruments.oracle import Oracle, answering
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
@@ -75,7 +75,13 @@ def metric_oracle(session: Session) -> Observation:
 
 def _scored(session: Session, *, wrong: bool = False, shaken: bool = False) -> tuple[dict[str, float], Oracle]:
     model, private = session.model.train(), session.copy_model()
-    oracle = Oracle(session.claims, wrong, ask=lambda batch: asked(session, private, batch), shaken=shaken)
+    oracle = Oracle(
+        session.claims,
+        wrong,
+        ask=lambda batch: asked(session, private, batch),
+        confirm=lambda batch, classes: points_at(session, private, batch, classes),
+        shaken=shaken,
+    )
     with answering(model, oracle):
         seen = evaluations.evaluate(session, model, note=oracle.look)
     if not oracle.replaced or oracle.kept or seen.calls != max(seen.passes, default=0) or not seen.complete:
