@@ -93,3 +93,31 @@ def test_an_update_after_several_batches_is_waited_for():
 
     for claims in (Claims(), Claims(accumulation=4)):
         assert status(lambda: nn.Linear(6, 1), lambda m, b: m(b[0]).sum(), step=step, claims=claims) is Status.PASS
+
+
+class Energy(nn.Module):
+    def __init__(self, *, shift=False):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 8), nn.Softplus(), nn.Linear(8, 1))
+        self.shift = nn.Parameter(torch.zeros(1)) if shift else 0.0
+
+    def forward(self, batch):
+        return self.body(batch[0]).squeeze(-1) + self.shift
+
+
+def force(model, batch, *, create_graph=True):
+    x = batch[0].detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model((x, batch[1])).sum(), x, create_graph=create_graph)
+    return (gradient + x).square().mean()
+
+
+def test_the_constant_of_an_energy_is_removed_by_its_differentiation():
+    assert status(Energy, force) is Status.PASS
+    assert status(lambda: Energy(shift=True), force) is Status.WARN
+
+
+def test_a_derivative_that_is_cut_from_the_graph_removes_no_constant():
+    def loss(model, batch):
+        return force(model, batch, create_graph=False) + model.body[0].weight.square().mean()
+
+    assert status(Energy, loss) is Status.FAIL

@@ -10,6 +10,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.inner_gradients import differentiated
 from gonogo.instruments.training_steps import Trace, training_steps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -35,7 +36,8 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
         step, `silent` gradients that were exactly zero at every step, `conditional` either of them, but with a
         sibling of the same name pattern (another layer) that is always used. What seems unused is watched for longer: a
         parameter that some batch uses is used. Left out are those whose siblings take turns (experts, dropped layers)
-        and a bias whose effect cancels exactly, beside a weight that learns.
+        and a bias whose effect cancels exactly, beside a weight that learns. Constants of answers that the loss itself
+        differentiates (energies) have no gradient by mathematics and count as `silent` at most.
     Why: a layer that is defined but not called, a detach, or a branch cut by no_grad leaves weights at their initial
         values while the loss still falls on the rest. Several steps, because zero-initialised adapters have exact
         zeros at the first one.
@@ -53,11 +55,14 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
     learning = [trace for trace in traces if not _is_idle(trace)]
     modules = {trace.name.rpartition(".")[0] for trace in learning}
     turns = {_family(trace) for trace in learning if _takes_turns(trace)}
-    idle = [t for t in traces if _is_idle(t) and not (t.silent and _cancels(t, modules)) and _family(t) not in turns]
+    idle = [t for t in traces if _is_idle(t) and _family(t) not in turns]
+    inner = differentiated(session) if any(trace.unreached for trace in idle) else frozenset[str]()
+    constant = [trace for trace in idle if trace.silent or trace.name.rpartition(".")[0] in inner]
+    idle = [trace for trace in idle if trace not in constant or not _cancels(trace, modules)]
     families = {_family(trace) for trace in learning}
     conditional = [trace for trace in idle if _family(trace) in families]
-    unreached = [trace for trace in idle if trace.unreached and trace not in conditional]
-    silent = [trace for trace in idle if trace.silent and trace not in conditional]
+    unreached = [trace for trace in idle if trace not in constant and trace not in conditional]
+    silent = [trace for trace in idle if trace in constant and trace not in conditional]
     groups = {"unreached": unreached, "silent": silent, "conditional": conditional}
     rows = [(trace.name, kind, str(trace.shape)) for kind, group in groups.items() for trace in group]
     return Observation(
