@@ -12,6 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.given_inputs import given_inputs, of_equal_inputs
 from gonogo.training import batch as nested
 from gonogo.training import fingerprint, seeding
 from gonogo.training.session import Session, evaluating
@@ -37,7 +38,7 @@ def mode(session: Session) -> Observation:
 
     What: puts the model into evaluation mode and answers one batch under two seeds. `active_dropout` counts dropout
         calls that still drop, `changed_state` the weights and buffers that evaluation wrote to, `change` is the largest
-        difference between the two answers.
+        difference between the two answers to the same input. A model that is claimed to be stochastic may draw.
     Why: functional dropout without `self.training`, or statistics that move in evaluation, make every validation
         number noise, and the checkpoint picked by it an accident.
     Fix: F.dropout(x, p, self.training); no assignment to buffers outside training mode. If the model samples on
@@ -51,12 +52,17 @@ def mode(session: Session) -> Observation:
     with torch.no_grad(), evaluating(model):
         _answer(session, batch, model, 0)  # tables that are built at first use (positions, masks) may be written once
     before = _state(model)
-    with torch.no_grad(), evaluating(model), watch:
-        first, second = (_answer(session, batch, model, seed) for seed in (1, 2))
+    with torch.no_grad(), evaluating(model), watch, given_inputs(model) as given:
+        first, one = _answer(session, batch, model, 1), given.copy()
+        given.clear()
+        second, two = _answer(session, batch, model, 2), given
+    if session.subject.predict is None:  # then paths begin with the number of the call; the loss may draw what goes in
+        first, second = (of_equal_inputs(answers, one, two) for answers in (first, second))
     changed = fingerprint.changed(before, _state(model))
-    rows = [(name, "written by evaluation") for name in changed] + [(name, "still drops") for name in watch.calls]
+    drops = [] if session.claims.stochastic else watch.calls
+    rows = [(name, "written by evaluation") for name in changed] + [(name, "still drops") for name in drops]
     found = {
-        "active_dropout": Measurement(len(watch.calls), "{call}"),
+        "active_dropout": Measurement(len(drops), "{call}"),
         "changed_state": Measurement(len(changed), "{tensor}"),
     }
     if not session.claims.stochastic:
