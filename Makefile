@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two threads on two busy cores were 10 to 30 times slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo check test test-all matrix docs bench bench-faults clean
+.PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing clean
 
 install: .venv/.installed
 
@@ -49,6 +49,11 @@ bench: install
 # What is found and what is accused wrongly, on programs written by strangers to the checks: half an hour.
 bench-faults: install
 	$(BIN)/python benchmarks/bench_faults.py
+
+# Memory predictions against real peaks, with other tools on the same steps.
+bench-sizing: install
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[peers]"
+	$(BIN)/python benchmarks/bench_sizing.py
 
 clean:
 	rm -rf .venv .gonogo build src/*.egg-info

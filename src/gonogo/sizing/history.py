@@ -91,6 +91,14 @@ class History:
             now += size if event >= 0 else -size
             yield now
 
+    def course(self, points: int = 400) -> Iterator[tuple[int, int]]:
+        """(event, live bytes) with the most of each stretch: a picture's worth."""
+        course = list(self.live_bytes())
+        stretch = max(1, len(course) // points)
+        for start in range(0, len(course), stretch):
+            part = course[start : start + stretch]
+            yield start + part.index(max(part)), max(part)
+
     def peak(self) -> Peak:
         """The moment of most live bytes."""
         at, most = max(enumerate(self.live_bytes()), key=lambda pair: pair[1], default=(0, 0))

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gonogo.sizing import fake_card
-from gonogo.sizing.step import Step, Traced, trace
+from gonogo.sizing.step import Step, Traced, static_bytes, trace
 from gonogo.training.session import Session, all_of
 
 Update = Callable[[nn.Module, Sequence[Optimizer], Any], Any]
@@ -53,6 +53,10 @@ class Program:
     def trace(self, **options: Any) -> Traced:
         """Its step without bytes."""
         return trace(self.build, **options)
+
+    def static_bytes(self) -> int:
+        """Bytes that are there all the time: weights, buffers, gradients, optimizer states."""
+        return static_bytes(self.build)
 
     def _textbook(self, model: nn.Module, optimizers: Sequence[Optimizer], batch: Any) -> None:
         if not optimizers:

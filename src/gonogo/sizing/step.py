@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
@@ -12,6 +13,7 @@ from gonogo.sizing import fake_card, kernels
 from gonogo.sizing.history import History
 from gonogo.sizing.tape import Tape
 
+_RAISED = (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError)  # by programs that need values
 STEPS = 3  # optimizer states appear in the first; growth from the second to the third is a leak
 
 
@@ -73,13 +75,33 @@ def trace(build: Callable[[], Step], *, steps: int = STEPS, workspace: int = ker
                 tape.phase = "forward"
                 step.run()
                 ends.append(_live(tape.history))
-        except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError) as error:
+        except _RAISED as error:
             raise Untraceable(tape.at, error, tape.history) from error
         finally:
             watch.remove()
     growth = ends[-1] - ends[-2] if len(ends) > 2 else 0
     parameters = sum(parameter.numel() for parameter in step.model.parameters())
     return Traced(tape.history, parameters, growth, dict(tape.guesses), dict(tape.bounded))
+
+
+def static_bytes(build: Callable[[], Step]) -> int:
+    """What is there all the time, bytes: weights, buffers, gradients and optimizer states. No forward pass is run.
+
+    Raises:
+        Untraceable: The program cannot be built without values.
+    """
+    with fake_card.card(), Tape() as tape:
+        try:
+            step = build()
+            tape.watch(step.model)
+            foreach(step.optimizers)
+            for parameter in step.model.parameters():
+                parameter.grad = torch.empty_like(parameter) if parameter.requires_grad else None
+            for optimizer in step.optimizers:
+                optimizer.step()
+        except _RAISED as error:
+            raise Untraceable(tape.at, error, tape.history) from error
+        return _live(tape.history)
 
 
 def foreach(optimizers: Sequence[Optimizer]) -> None:

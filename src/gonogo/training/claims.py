@@ -24,6 +24,8 @@ class Claims:
         accumulation: Calls of the step function for one update of the weights.
         final_lr, total_steps: Learning rate after the last of so many optimizer steps.
         max_norm: The norm to which gradients are clipped.
+        devices: What the run is to be launched on: "2xA5000".
+        strategies: How, where the program itself does not say it: "fsdp,checkpointing".
         precision: "bf16" or "fp16" if matrix products are meant to run in it.
     """
 
@@ -47,3 +49,5 @@ class Claims:
     total_steps: int | None = None
     max_norm: float | None = None
     precision: str | None = None
+    devices: str = ""
+    strategies: str = ""
