@@ -1,6 +1,5 @@
 """A model that cannot memorise one batch cannot learn a data set."""
 
-import math
 from typing import Any
 
 import torch
@@ -12,14 +11,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training import batch as nested
+from gonogo.instruments.one_batch import ACCUSED, LEARNED, Try, fitted
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
-
-LEARNED = 0.5  # below this ratio nothing more needs to be tried
-MEMORISED = 0.1  # below this one no further step is needed
-PATIENCE = 10.0  # seconds after which LEARNED is enough
-TAIL = 10  # last steps that are averaged: dropout and sampling make single losses jump
 
 
 @check(
@@ -38,7 +32,8 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
     What: takes one training batch and applies optimizer steps to it alone, with the run's own step and learning rate.
         `loss_ratio` is the mean of the last losses divided by the first; it stops early once the batch is learned.
         `best_loss_ratio` is the best of three tries, where the learning rate is raised tenfold and hundredfold if the
-        first does not do.
+        first does not do. A loss that dice or the step's own state (queues, teachers) move is compared again with
+        that of the first weights under the same dice and state.
     Why: with one batch there is nothing to generalise. A loss that stays up at every learning rate means that the
         gradient does not reach the weights, or that inputs and targets have nothing to do with each other.
     Fix: look at model.unused-parameters and model.late-parameters first, then whether a sample's target is the same at
@@ -50,60 +45,33 @@ def one_batch_fit(session: Session, *, steps: int = 200) -> Observation:
     if len(all_of(session.optimizer)) > 1:
         raise NotApplicable("the losses of players in a game need not fall")
     [batch] = session.batches("train", limit=1)
-    tries: dict[float, list[float]] = {}
+    tries: dict[float, Try] = {}
     for factor in (1.0, 10.0, 100.0):
-        tries[factor] = _fit(session, batch, steps, factor)
-        if _ratio(tries[factor]) < LEARNED or session.seconds_left < 0:
+        tries[factor] = fitted(session, batch, steps, factor)
+        if tries[factor].ratio < LEARNED or session.seconds_left < 0:
             break
     first = tries[1.0]
-    if first[0] == 0:
+    if first.losses[0] == 0:
         raise NotApplicable("the loss of the first batch is exactly 0, so it cannot fall")
-    cut = len(first) < steps and _ratio(first) >= LEARNED
-    best = min(_ratio(losses) for losses in tries.values())
-    rows = [(step, loss) for step, loss in enumerate(first)]
+    cut = len(first.losses) < steps and first.ratio >= LEARNED
+    best = min(one.fair for one in tries.values())
+    if best > ACCUSED and any(one.undecided for one in tries.values()):
+        raise NotApplicable("the loss of the same weights moves by itself (noise, queues, teachers)")
+    rows = list(enumerate(first.losses))
     return Observation(
         {
-            "loss_ratio": _bounded(_ratio(first), cut, len(first)),
-            "best_loss_ratio": _bounded(best, cut or (len(tries) < 3 and best >= LEARNED), len(first)),
+            "loss_ratio": _bounded(first.fair, cut, len(first.losses)),
+            "best_loss_ratio": _bounded(best, cut or (len(tries) < 3 and best >= LEARNED), len(first.losses)),
         },
         (
             Table("Loss on one batch", ("step", "loss"), tuple(rows), kind="line"),
             Table(
                 "What was tried",
                 ("learning rate times", "steps", "first loss", "last loss"),
-                tuple((f, len(losses), losses[0], losses[-1]) for f, losses in tries.items()),
+                tuple((f, len(one.losses), one.losses[0], one.losses[-1]) for f, one in tries.items()),
             ),
         ),
     )
-
-
-def _fit(session: Session, batch: Any, steps: int, factor: float) -> list[float]:
-    model = session.build_model()
-    optimizer = session.build_optimizer(model)
-    for group in (group for one in all_of(optimizer) for group in one.param_groups):
-        group["lr"] = group["lr"] * factor
-    # Half of what is left, so that another learning rate can be tried.
-    started, end = session.seconds_left, session.seconds_left / 2
-    losses: list[float] = []
-    while len(losses) < steps and (len(losses) < 2 or session.seconds_left > end):
-        losses.append(session.step(nested.clone(batch), model, optimizer))
-        if not math.isfinite(losses[-1]) or _enough(losses, started - session.seconds_left):
-            break
-    return losses
-
-
-def _enough(losses: list[float], seconds: float) -> bool:
-    """Has it learned so much that more steps would only take time?"""
-    return len(losses) > 2 * TAIL and _ratio(losses) < (MEMORISED if seconds < PATIENCE else LEARNED)
-
-
-def _ratio(losses: list[float]) -> float:
-    tail = losses[-TAIL:] if len(losses) > 2 * TAIL else losses[-1:]
-    end = sum(tail) / len(tail)
-    if losses[0] > 0:
-        return end / losses[0]
-    # Losses without a floor at 0 (likelihoods of densities): a fall by its own size counts as learned.
-    return 1 + (end - losses[0]) / (abs(losses[0]) or 1.0)
 
 
 def _bounded(ratio: float, cut_short: bool, steps: int) -> Measurement:
