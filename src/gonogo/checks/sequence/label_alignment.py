@@ -10,8 +10,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.foresight import all_foreseen
 from gonogo.instruments.isolation import View
-from gonogo.instruments.supervision import ROWS, agreement, horizon, supervised, token_views
+from gonogo.instruments.supervision import ROWS, Supervision, agreement, horizon, supervised, token_views
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -33,12 +34,14 @@ def label_alignment(session: Session, *, batches: int = 3) -> Observation:
 
     What: reads off the gradient of the loss which token each position is asked for, and compares with the tokens of the
         input. `ahead` is how many positions the wanted token stands behind the last one that this position sees:
-        1 is the next token, 0 a token that it sees already, 2 one that was shifted twice.
+        1 is the next token, 0 a token that it sees already, 2 one that was shifted twice. It is 0 as well where the
+        wanted tokens stand later in the input and the output at a position changes with the one that it is asked for.
     Why: labels that nobody shifted, or a decoder whose input is its own target, turn the task into copying: the loss
         falls to zero within an epoch and the model can do nothing. Labels shifted twice (by the data and by the model)
         train a model that leaves out every second token.
     Fix: compare logits[:, :-1] with labels[:, 1:], once. Library models that take `labels` shift inside: give them
-        the unshifted ones. The decoder of an encoder-decoder gets the target moved one to the right behind a begin.
+        the unshifted ones. The decoder of an encoder-decoder gets the target moved one to the right behind a begin,
+        and a causal mask; heads are split by reshape and then transpose.
     Shapes: tokens [b, t], logits [b, t, v], [b, v, t] or [b * t, v].
     Units: ahead: positions.
     Source: a project of ours whose first run reached 100 % in an epoch (decoder input = target); ours.
@@ -46,15 +49,16 @@ def label_alignment(session: Session, *, batches: int = 3) -> Observation:
     views = token_views(session)
     rows: list[tuple[str, int, int, int]] = []
     found: dict[View, tuple[int, ...]] = {}
+    wanted: dict[View, tuple[Supervision, ...]] = {}
     for view in views:
-        seen = supervised(session, view=view, batches=batches)
+        seen = wanted[view] = supervised(session, view=view, batches=batches)
         counts = {shift: agreement(seen, shift) for shift in _SHIFTS}
         rows += [(view.path, shift, equal, of) for shift, (equal, of) in counts.items()]
         sees = horizon(session, view=view)
         found[view] = tuple(shift - sees for shift, (equal, of) in counts.items() if of >= ROWS and equal >= 0.98 * of)
         if 1 not in found[view]:
             found[view] = tuple(s - sees for s, (equal, of) in counts.items() if of >= ROWS and equal == of)
-    ahead = _decide(session, list(found.values()))
+    ahead = 0 if all_foreseen(session, wanted) else _decide(session, list(found.values()))
     table = Table("Wanted tokens that stand so many positions later in the input", _COLUMNS, tuple(rows))
     return Observation({"ahead": Measurement(ahead, "{position}", n=rows[0][3])}, (table,))
 
