@@ -11,7 +11,7 @@ def selftest(*words):
 
 def test_a_fire_drill_counts_the_faults_that_are_caught_in_the_users_run():
     done = selftest(TOY, "--only", "model.nonfinite-values")
-    assert "2 of 2 planted faults would be caught" in done.stdout
+    assert "3 of 3 planted faults would be caught" in done.stdout
     assert done.returncode == 0
 
 
