@@ -11,6 +11,7 @@ from gonogo.adapters.plain import from_parts
 from gonogo.checks.learning.weight_penalty import weight_penalty
 from gonogo.core.criterion import Status
 from gonogo.testing.contract import answer
+from gonogo.training.subject import Subject
 
 CHECK = weight_penalty.check  # type: ignore[attr-defined]
 
@@ -48,3 +49,24 @@ def test_a_loss_that_calls_parts_of_the_model_is_not_asked():
         return by_hand + 1e-4 * model(batch[0]).square().mean()
 
     assert status(parts) is Status.SKIP
+
+
+def test_forces_whose_graph_is_freed_outside_training_are_no_error():
+    class Potential(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+
+        def forward(self, x: Any) -> Any:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                energy = self.body(x).sum(-1)
+                (force,) = torch.autograd.grad(energy.sum(), x, create_graph=self.training)
+            return energy, force
+
+    def loss(model: nn.Module, x: Any) -> Any:
+        energy, force = model(x)
+        return (energy - x.square().sum(1)).square().mean() + (force - 2 * x).square().mean()
+
+    subject = Subject("forces", model=Potential, loss=loss, splits={"train": [torch.randn(8, 6) for _ in range(3)]})
+    assert answer(CHECK, subject).status is Status.SKIP

@@ -41,3 +41,10 @@ def test_declared_and_not_tied_is_a_contradiction(head):
 def test_without_a_declaration_a_head_of_its_own_is_right():
     assert verdict("own", tie_word_embeddings=False) is Status.PASS
     assert verdict("copied") is Status.WARN
+
+
+def test_looking_at_a_spectral_norm_in_training_leaves_no_trace():
+    model = nn.Sequential(nn.Embedding(16, 4), nn.utils.parametrizations.spectral_norm(nn.Linear(4, 16)))
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    answer(tied_weights.check, Subject("by hand", model=lambda: model))
+    assert all(value.equal(before[name]) for name, value in model.named_buffers())

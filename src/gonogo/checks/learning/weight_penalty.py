@@ -73,8 +73,11 @@ def _gradient(session: Session, model: nn.Module, batch: Any) -> Gradient:
     model.zero_grad(set_to_none=True)
     with torch.enable_grad(), evaluating(model), seeding.seeded(1):
         loss = session.loss(nested.clone(batch), model)
-        if loss.requires_grad:
-            loss.backward()
+        try:
+            if loss.requires_grad:
+                loss.backward()
+        except RuntimeError as error:  # forces, say, free the graph of the energy outside training
+            raise NotApplicable(f"the loss cannot be differentiated in evaluation mode: {error}") from None
     grads = {name: p.grad.detach().to_dense().double() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
     return grads

@@ -43,8 +43,7 @@ def tied_weights(session: Session) -> Observation:
     Source: ours; transformers tie_weights.
     """
     model = session.model
-    tables = {n: m.weight for n, m in model.named_modules() if isinstance(m, nn.Embedding) and m.weight.requires_grad}
-    heads = {n: m.weight for n, m in model.named_modules() if isinstance(m, nn.Linear) and m.weight.requires_grad}
+    tables, heads = _weights(model, nn.Embedding), _weights(model, nn.Linear)
     if not any(table.shape == head.shape for table, head in product(tables.values(), heads.values())):
         raise NotApplicable("no linear layer has the shape of an embedding")
     declared = _declares_tying(session.subject.config)
@@ -59,6 +58,14 @@ def tied_weights(session: Session) -> Observation:
         },
         (Table("Equal, but not one", ("embedding", "linear layer"), tuple(pairs)),),
     )
+
+
+def _weights(model: nn.Module, kind: type[nn.Module]) -> dict[str, Tensor]:
+    # A parametrised weight is computed when read (a spectral norm then writes), and it is no parameter to be tied.
+    found = (
+        (name, module._parameters.get("weight")) for name, module in model.named_modules() if isinstance(module, kind)
+    )
+    return {name: weight for name, weight in found if weight is not None and weight.requires_grad}
 
 
 def _is_head(name: str) -> bool:
