@@ -5,7 +5,8 @@ Legend of shapes: b rows, t positions.
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch.nn import functional
 from gonogo.errors import NotApplicable
 from gonogo.instruments.memo import instrument
 from gonogo.instruments.recorded_call import Probe, recorded
+from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session
 
@@ -59,6 +61,32 @@ def views(probe: Probe) -> list[View]:
     orders = [(path, order) for path, s in (many or ids or streams).items() for order in _orders(s)]
     found = [View(path, rows, time) for path, (rows, time) in orders if probe.streams[path].shape[time] >= 3]
     return [view for view in found if output_of(probe, view) is not None]
+
+
+@instrument
+def positioned(session: Session) -> Probe:
+    """The recorded call; of a causal model an output [b, t] reads as [b, t, 1] if it shrinks along with its input."""
+    probe = recorded(session)
+    if not session.claims.causal or views(probe):
+        return probe
+    single = {path for path, output in probe.outputs.items() if output.dim() == 2 and _shrinks(probe, path, output)}
+
+    def call(inputs: Any) -> dict[str, Tensor]:
+        return {path: out.unsqueeze(-1) if path in single else out for path, out in probe.call(inputs).items()}
+
+    return replace(probe, call=call, cache={}) if single else probe
+
+
+def _shrinks(probe: Probe, path: str, output: Tensor) -> bool:
+    """Does an output lose its last column with the last position of the inputs? A head of as many classes does not."""
+    b, t = output.shape
+    if not any(stream.shape[:2] == (b, t) for stream in probe.streams.values()):
+        return False
+    streams = {name: leaf[:, :-1] for name, leaf in nested.tensors(probe.inputs).items() if leaf.shape[:2] == (b, t)}
+    try:
+        return probe.replay(streams)[path].shape == (b, t - 1)
+    except Exception:  # a model that wants this length
+        return False
 
 
 def _orders(stream: Tensor) -> list[tuple[int, int]]:
@@ -157,7 +185,7 @@ class Reach:
 @instrument
 def reaches(session: Session, *, cuts: int = 3) -> tuple[Reach, ...]:
     """The reach of every view that ties positions together; padding is neither changed nor looked at."""
-    probe = recorded(session)
+    probe = positioned(session)
     found: list[Reach] = []
     for view in views(probe):
         with suppress(NotApplicable):  # labels beside the tokens may refuse other content

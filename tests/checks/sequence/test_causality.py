@@ -210,3 +210,34 @@ def test_heads_that_hold_pieces_of_the_sequence_are_warned_about():
 
 def test_a_table_of_pairs_of_tokens_is_a_causal_model():
     assert verdict(subject(lambda: nn.Embedding(V, V))) is Status.PASS
+
+
+class Forecast(nn.Module):
+    """One value per step, [b, t]; or as many classes as there are steps."""
+
+    def __init__(self, ahead=0, head="steps") -> None:
+        super().__init__()
+        self.conv, self.out, self.classes = nn.Conv1d(3, D, 3), nn.Linear(D, 1), nn.Linear(D, T)
+        self.pad, self.head = (2 - ahead, ahead), head
+
+    def forward(self, x):
+        h = self.conv(functional.pad(x.transpose(1, 2), self.pad)).transpose(1, 2).tanh()
+        return self.classes(h.mean(1)) if self.head == "classes" else self.out(h)[..., 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, Status.PASS), ({"ahead": 1}, Status.FAIL), ({"head": "classes"}, Status.SKIP)],
+    ids=str,
+)
+def test_one_value_per_step_has_positions_and_as_many_classes_have_none(given, expected):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(4, T + 1, 3, generator=generator)
+    forecast = Subject(
+        "forecast",
+        model=lambda: Forecast(**given),
+        loss=lambda model, batch: (model(batch[:, :-1]) - batch[:, 1:, 0]).square().mean(),
+        splits={"train": lambda: [rows]},
+        claims=Claims(causal=True),
+    )
+    assert verdict(forecast) is expected

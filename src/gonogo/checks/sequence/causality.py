@@ -12,7 +12,7 @@ from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.cut_rows import mixes
-from gonogo.instruments.isolation import Reach, reaches, views
+from gonogo.instruments.isolation import Reach, positioned, reaches, views
 from gonogo.instruments.recorded_call import recorded
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -50,12 +50,12 @@ def causality(session: Session, *, cuts: int = 3) -> Observation:
     Fix: look at the mask: True means "may attend" in scaled_dot_product_attention and "may not" in MultiheadAttention;
         an additive mask holds 0 and -inf; tril(diagonal=0); softmax over the keys; heads by reshape and then
         transpose. If the model may look ahead, drop Claims(causal=True).
-    Shapes: inputs [b, t] or [b, t, f]; outputs [b, t, ...], [b, ..., t] or [b * t, ...].
+    Shapes: inputs [b, t] or [b, t, f]; outputs [b, t], [b, t, ...], [b, ..., t] or [b * t, ...].
     Units: future, past: 1 (relative to the largest output).
     Source: A. Karpathy, A Recipe for Training Neural Networks (2019), "use backprop to chart dependencies";
         pytorch issues 21518 and 170415.
     """
-    if not views(probe := recorded(session)):
+    if not views(probe := positioned(session)):
         raise NotApplicable("no output of the model has the positions of an input")
     if not any(bool(torch.isfinite(output).any()) for output in probe.outputs.values()):
         raise NotApplicable("no output of the model is finite")
