@@ -16,6 +16,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
 WARM_UP = 3  # steps that are not counted: allocators, caches and kernels settle
+ENOUGH, SECONDS = 5, 2.0  # so many timed steps do, once this time is spent
 NOTICEABLE = 0.010  # seconds: shorter waits are no use to anyone to remove
 
 
@@ -69,7 +70,7 @@ def throughput(session: Session, *, steps: int = 20) -> Observation:
 def _timed(session: Session, steps: int) -> tuple[list[float], list[float], int]:
     waits: list[float] = []
     times: list[float] = []
-    rows, stream = 0, _endless(session)
+    rows, stream, begun = 0, _endless(session), time.perf_counter()
     for index in range(WARM_UP + steps):
         started = time.perf_counter()
         batch = next(stream, None)
@@ -81,6 +82,8 @@ def _timed(session: Session, steps: int) -> tuple[list[float], list[float], int]
             waits.append(fetched - started)
             times.append(time.perf_counter() - fetched)
             rows = max(rows, nested.size(batch) or 0)
+        if len(times) >= ENOUGH and time.perf_counter() - begun > SECONDS:
+            break
     return waits, times, rows
 
 
