@@ -93,3 +93,21 @@ def test_right_collate_functions_are_not_accused(collate):
 @pytest.mark.parametrize("collate", [inputs_sorted, targets_sorted])
 def test_fields_sorted_alone_fail(collate):
     assert ask(collate) is Status.FAIL
+
+
+@pytest.mark.parametrize(("sort_both", "status"), [(True, Status.PASS), (False, Status.FAIL)])
+def test_a_target_of_any_name_is_known_by_what_the_loss_does_with_it(sort_both, status):
+    samples = [{"frames": torch.full((4,), float(n)), "valence": torch.tensor(n * 7 % 24 / 24)} for n in range(24)]
+
+    def collate(some: list[Any]) -> Any:
+        order = sorted(range(len(some)), key=lambda place: -float(some[place]["frames"][0]))
+        valence = torch.stack([one["valence"] for one in some])
+        frames = torch.stack([some[place]["frames"] for place in order])
+        return {"frames": frames, "valence": valence[order] if sort_both else valence}
+
+    def loss(model: torch.nn.Module, batch: Any) -> torch.Tensor:
+        return (model(batch["frames"])[:, 0] - batch["valence"]).square().mean()
+
+    train = DataLoader(samples, 8, shuffle=True, collate_fn=collate)  # type: ignore[arg-type]
+    subject = Subject("s", model=lambda: torch.nn.Linear(4, 1), loss=loss, splits={"train": lambda: train})
+    assert answer(CHECK, subject).status is status

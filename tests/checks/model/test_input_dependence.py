@@ -117,3 +117,16 @@ def test_a_model_whose_every_answer_is_nan_is_not_called_blind():
         splits={"train": batches},
     )
     assert answer(input_dependence.check, given).status is Status.SKIP
+
+
+def test_a_float_target_of_any_name_is_no_unused_input():
+    many = [{"x": torch.randn(8, 4), "genres": torch.rand(8, 3), "rest": torch.randn(8, 2)} for _ in range(3)]
+    for used, status in ((("genres",), Status.PASS), (("genres", "rest"), Status.WARN)):
+        subject = Subject(
+            "tags",
+            model=lambda: nn.Linear(4, 3),
+            loss=lambda model, batch: functional.mse_loss(model(batch["x"]), batch["genres"]),
+            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+            splits={"train": [{key: batch[key] for key in ("x", *used)} for batch in many]},
+        )
+        assert answer(input_dependence.check, subject).status is status

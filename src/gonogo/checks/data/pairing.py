@@ -14,7 +14,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import ledger
+from gonogo.instruments import ledger, roles
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session
@@ -56,8 +56,8 @@ def pairing(session: Session, *, limit: int = 16) -> Observation:
         batch = collate([nested.clone(sample) for sample in samples])
         singles = [collate([nested.clone(sample)]) for sample in samples]
     found = matching.assignments(batch, singles)
-    roles = fields.roles(batch, session.claims)
-    targets = _of(found, batch, roles.target)
+    targets = _of(found, batch, fields.roles(batch, session.claims).target)
+    targets |= {path: found[path] for path in roles.targets(session) if path in found and not _OTHERS.fullmatch(path)}
     inputs = {path: rows for path, rows in found.items() if path not in targets and not _OTHERS.fullmatch(path)}
     inputs = {path: rows for path, rows in inputs.items() if any(len(some) < len(indices) / 2 for some in rows)}
     if not targets or not inputs:

@@ -13,6 +13,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments import roles
 from gonogo.instruments.recorded_call import wake
 from gonogo.instruments.rows import sample_rows
 from gonogo.training import batch as nested
@@ -40,7 +41,8 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
 
     What: exchanges each field of a batch among its samples and looks whether any output changes, in evaluation mode,
         before training and (a head may start at zero) after some optimizer steps. `blind` is 1 if no field matters,
-        `unused_claimed` counts fields named in Claims(modalities=...) that do not, `unused_fields` other input fields.
+        `unused_claimed` counts fields named in Claims(modalities=...) that do not, `unused_fields` others, but
+        for what only the loss reads: that is a target, whatever its name.
     Why: a modality that a default drops, a slice taken twice, a key that forward ignores: the loss falls on what is
         left, and the ablation that should show it was never run.
     Fix: follow the field from the batch to the layer that should read it; look at keys, slices and `if` branches.
@@ -64,8 +66,8 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
     groups = {claim: _fields_of(claim, names) for claim in session.claims.modalities}
     claimed = {name for group in groups.values() for name in group}
     deaf = [claim for claim, group in groups.items() if group and not any(matters[name] for name in group)]
-    idle = [name for name in names if not matters[name] and name not in claimed]
-    unused = 0 if blind else sum(_is_feature(batches[0], name) for name in idle)
+    idle = [name for name in names if not matters[name] and name not in claimed and _is_feature(batches[0], name)]
+    unused = 0 if blind else len(set(idle) - roles.targets(session))
     table = tuple((name, "yes" if matters[name] else "no", "yes" if name in claimed else "") for name in names)
     return Observation(
         {
@@ -99,11 +101,9 @@ def _exchanged(leaf: Tensor, rows: int) -> Tensor:
 
 
 def _matters(session: Session, batch: Any, names: list[str], rows: int, base: dict[str, Tensor]) -> bool:
-    def change(path: str, leaf: Any) -> Any:
-        return _exchanged(leaf, rows) if path in names else leaf
-
+    changed = nested.map_leaves(lambda path, leaf: _exchanged(leaf, rows) if path in names else leaf, batch)
     try:
-        found = _outputs(session, nested.map_leaves(change, batch))
+        found = _outputs(session, changed)
     except Exception:  # what refuses values of other samples (lengths that must fall) has read them
         return True
     return found.keys() != base.keys() or any(_differ(found[path], base[path]) for path in base)
