@@ -10,6 +10,12 @@ from gonogo.testing.contract import answer
 from gonogo.training.subject import Subject
 
 HALF = torch.bfloat16
+FAST = torch.tensor([1.0, 0.25, 1 / 16]).to(HALF)
+
+
+def pictured(n):
+    """Positions of a text with a picture in it, whose parts share one."""
+    return torch.cat([torch.arange(150), torch.full((9,), 150), torch.arange(151, n - 8)]).float()
 
 
 class Model(nn.Module):
@@ -30,6 +36,23 @@ CASES = {
     "the waves of a network in half": (lambda n, x, w: (1e4 * w).to(HALF).sin(), Status.SKIP),
     "large inputs in float32": (lambda n, x, w: (1e6 * x).sin(), Status.PASS),
     "steps of a tenth in half": (lambda n, x, w: torch.arange(0, n / 10, 0.1, dtype=HALF), Status.SKIP),
+    "angles rounded and cast back": (
+        lambda n, x, w: (torch.arange(n).to(HALF)[:, None] * FAST).float().cos(),
+        Status.FAIL,
+    ),
+    "positions rounded": (
+        lambda n, x, w: (FAST.float()[:, None] * torch.arange(n).to(HALF).float()).cos(),
+        Status.FAIL,
+    ),
+    "angles in full": (lambda n, x, w: (torch.arange(n)[:, None] * FAST.float()).cos(), Status.PASS),
+    "short angles cast back": (lambda n, x, w: (torch.arange(200).to(HALF)[:, None] * FAST).float().cos(), Status.PASS),
+    "slow angles of times": (lambda n, x, w: (torch.arange(n).float()[:, None] / 64 * FAST.float()).cos(), Status.PASS),
+    "a picture in a text": (lambda n, x, w: pictured(n)[:, None].mul(FAST.float()).cos(), Status.PASS),
+    "a grid": (
+        lambda n, x, w: torch.arange(n).div(9, rounding_mode="floor")[:, None].mul(FAST.float()).cos(),
+        Status.PASS,
+    ),
+    "padding behind": (lambda n, x, w: torch.arange(n).clamp(max=200)[:, None].mul(FAST.float()).cos(), Status.PASS),
     "distances in half": (lambda n, x, w: torch.arange(n, dtype=HALF), Status.WARN),
 }
 

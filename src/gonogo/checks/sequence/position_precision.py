@@ -12,6 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.ramps import rounded_neighbours
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -26,6 +27,7 @@ _CASTS = ("to", "type", "type_as", "half", "bfloat16")
     explains=("learning.", "sequence.position-table"),
     criteria=[
         at_most("spacing", fail=0.999, source="exact: angles next to each other are a radian apart, or more"),
+        at_most("equal_rows", fail=0, source="exact: positions next to each other have the same angles, bit for bit"),
         at_most("merged", warn=0, source="exact, but a bias that falls with distance can live with it"),
     ],
     since="0.2",
@@ -35,14 +37,15 @@ def position_precision(session: Session) -> Observation:
 
     What: builds the model and takes one of the run's own steps, and looks into every sine and cosine of numbers that no
         weight has touched (the angles of positions and times). `spacing` is the distance of neighbouring numbers of
-        their precision at the largest of them. `merged` counts ranges 0, 1, 2, ... that bfloat16 or float16 cannot
+        their precision at the largest of them. `equal_rows` counts positions that share all their angles with the next:
+        a range that was rounded, and cast back. `merged` counts ranges 0, 1, 2, ... that bfloat16 or float16 cannot
         tell apart: the first has no 257, the second no 2049.
     Why: a rotary or sinusoidal embedding computed in bfloat16 gives neighbouring positions one angle. Short texts are
         right, long ones are a blur, and no loss says why.
     Fix: compute positions, frequencies and angles in float32 (outside autocast, and in buffers that model.to(bfloat16)
         does not reach), and cast the sines and cosines.
     Shapes: any.
-    Units: spacing: radians; merged: ranges.
+    Units: spacing: radians; equal_rows: positions; merged: ranges.
     Source: transformers issue 29285, gpt-neox issue 1016, TransformerEngine issue 1245.
     """
     watch = _Angles()
@@ -59,6 +62,7 @@ def position_precision(session: Session) -> Observation:
     return Observation(
         {
             "spacing": Measurement(max(spacing, default=0.0), "rad", n=len(spacing)),
+            "equal_rows": Measurement(watch.equal, "{position}"),
             "merged": Measurement(watch.merged, "{range}"),
         },
         (Table("Angles and positions", ("operation", "precision", "largest", "spacing"), tuple(watch.rows[:40])),),
@@ -71,7 +75,7 @@ class _Angles(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[tuple[str, str, float, float]] = []
-        self.merged = 0
+        self.merged = self.equal = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -89,6 +93,7 @@ class _Angles(TorchFunctionMode):
         if given.is_floating_point() and given.numel() and not given.is_meta:
             largest = float(given.abs().nan_to_num(0.0, 0.0).max())
             spacing = torch.finfo(given.dtype).eps * largest if _is_low(given) else 0.0
+            self.equal = max(self.equal, rounded_neighbours(given))
             row = (name, str(given.dtype).removeprefix("torch."), largest, spacing)
             self.rows += [] if row in self.rows else [row]
 
