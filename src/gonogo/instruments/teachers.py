@@ -1,12 +1,13 @@
 """Frozen parts whose answer is a target: the loss depends on it, and no output of the model does."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gonogo.errors import NotApplicable
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
@@ -52,9 +53,22 @@ def _is_target(session: Session, name: str, batch: Any) -> bool:
 def _asked(session: Session, model: nn.Module, batch: Any) -> tuple[dict[str, Tensor], float]:
     with torch.no_grad(), evaluating(model):
         with seeding.seeded(session.seed):
-            outputs = session.outputs(nested.clone(batch), model)
+            outputs = _outputs(session, model, batch)
         with seeding.seeded(session.seed):
             return outputs, float(session.loss(nested.clone(batch), model))
+
+
+def _outputs(session: Session, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+    """What the model answers; of a model that the loss runs in pieces, what all parts that are trained do."""
+    with suppress(NotApplicable):
+        return session.outputs(nested.clone(batch), model)
+    names = [name for name, part in model.named_modules() if name and any(p.requires_grad for p in part.parameters())]
+    found: list[tuple[str, dict[str, Tensor]]] = []
+    with _hooked(model, names, lambda name, _, out: found.append((name, _floats(out)))):
+        session.loss(nested.clone(batch), model)
+    if not found:
+        raise NotApplicable("the loss calls no part of the model that is trained")
+    return {f"{place}.{name}.{path}": leaf for place, (name, out) in enumerate(found) for path, leaf in out.items()}
 
 
 def _moved(path: str, leaf: Any) -> Any:

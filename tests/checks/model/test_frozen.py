@@ -62,3 +62,32 @@ def test_a_teacher_that_sees_other_views_each_time_is_not_accused():
 
 def test_a_teacher_that_is_claimed_to_draw_passes():
     assert verdict(Pair, stochastic=True) is Status.PASS
+
+
+class InPieces(Pair):
+    """The loss calls the parts, never the whole."""
+
+    def forward(self, x):
+        raise AssertionError("not called")
+
+
+def in_pieces(before=False, **given):
+    def loss(model, x):
+        answer = model.new(model.old(x) if model.before else x)
+        return functional.mse_loss(answer, x if model.before else model.old(x))
+
+    subject = Subject(
+        "by hand",
+        model=lambda: InPieces(before=before, **given),
+        loss=loss,
+        optimizer=lambda model: torch.optim.SGD(model.new.parameters(), 0.1),
+        splits={"train": lambda: [torch.randn(8, 4, generator=torch.Generator().manual_seed(0))]},
+        claims=Claims(frozen=("old",)),
+    )
+    return answer(frozen.check, subject).status
+
+
+def test_a_teacher_is_known_by_the_parts_that_are_trained():
+    assert in_pieces() is Status.FAIL
+    assert in_pieces(calm=True) is Status.PASS
+    assert in_pieces(before=True) is Status.PASS
