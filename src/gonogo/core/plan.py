@@ -29,6 +29,7 @@ CATEGORIES = (
     "evaluation",
     "learning",
     "reproducibility",
+    "sizing",
     "efficiency",
 )
 

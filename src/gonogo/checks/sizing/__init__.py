@@ -1,0 +1,1 @@
+"""Checks of what the planned run takes: memory, time, storage."""
