@@ -37,13 +37,14 @@ class _Watch(TorchFunctionMode):
 
     def __init__(self, tokens: Tensor | None = None, pad: Tensor | None = None) -> None:
         super().__init__()
-        self.tokens, self.pad, self.attention, self.moved = tokens, pad, False, False
+        self.tokens, self.pad, self.attention, self.moved, self.convolved = tokens, pad, False, False, False
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(func, "__name__", "")
         self.attention |= name in ATTENTION
+        self.convolved |= name in ("conv1d", "conv2d") and (len(args) < 2 or max(args[1].shape[2:]) > 1)
         out = func(*args, **(kwargs or {}))
         if name == "embedding" and self.tokens is not None and self.pad is not None:
             index = next((a for a in args if isinstance(a, Tensor) and not a.is_floating_point()), None)
@@ -85,7 +86,7 @@ def _changes(session: Session, one: Padded, whole: Any, cut: Any, dtype: torch.d
     for path in first.keys() & second.keys():
         before = _real(first[path], second[path], one)
         if before is not None:
-            change = float(relative(before, second[path]).max())
+            change = float(relative(before, second[path].reshape(before.shape)).max())
             found.append(Change(one.path, path, change if change > floor else 0.0, 0.0, not floor))
     return found
 
@@ -104,48 +105,82 @@ def _real(whole: Tensor, cut: Tensor, one: Padded) -> Tensor | None:
         if whole.dim() == cut.dim() and whole.shape[axis] != cut.shape[axis]:
             lost = one.mask.shape[1] - whole.shape[axis]  # an output may be one shorter than its input
             whole = whole.narrow(axis, one.start, one.stop - one.start - max(lost, 0))
-    return whole if whole.shape == cut.shape and whole.dim() >= 2 else None
+    if whole.shape != cut.shape or not whole.dim():
+        return None
+    return whole if whole.dim() > 1 else whole.unsqueeze(1)
 
 
 def attended(session: Session, one: Padded) -> float | None:
-    """The change of real outputs when the embedding of padding moves; None where that cannot be told."""
-    tokens = nested.tensors(one.batch)[one.path]
-    model = session.copy_model()
-    convolves = any(max(m.kernel_size) > 1 for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
-    if one.token is None or convolves:
+    """The change of real outputs when what stands in padding changes; None where that cannot be told.
+
+    Of tokens the embedding is moved; features get noise, and only where the model is told what is padding.
+    """
+    layers = (nn.Conv1d, nn.Conv2d) if one.token is not None else (nn.Conv1d, nn.Conv2d, nn.RNNBase)
+    found = [module for module in session.copy_model().modules() if isinstance(module, layers)]
+    if any(max(getattr(module, "kernel_size", (2,))) > 1 for module in found):
         return None
-    for dtype in (torch.float64, None):
+    if one.token is None and not (one.empty and _told(session, one)):
+        return None
+    for dtype in (torch.float64, None) if one.token is not None else (torch.float64,):
         try:
-            return _attended(session, one, tokens, dtype)
+            return _attended(session, one, dtype)
         except (RuntimeError, TypeError):
             continue
     return None
 
 
-def _attended(session: Session, one: Padded, tokens: Tensor, dtype: torch.dtype | None) -> float | None:
-    pad = one.mask.clone()
-    # Where padding is the token that ends a text, the first one is real.
-    if not one.left:
+def _told(session: Session, one: Padded) -> bool:
+    """Do answers change with what marks the padding?"""
+
+    def other(path: str, leaf: Any) -> Any:
+        if path not in one.markers or not isinstance(leaf, Tensor):
+            return leaf
+        return (leaf == 0).to(leaf.dtype) if leaf.dim() == 2 else (leaf - 1).clamp(min=1)
+
+    try:
+        before, after = (
+            _answer(session, batch, torch.float64)[0] for batch in (one.batch, nested.map_leaves(other, one.batch))
+        )
+    except Exception:  # what refuses another mask may have been told, but it is not known
+        return False
+    return any(before[path].shape != after[path].shape or not _same(before[path], after[path]) for path in before)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _attended(session: Session, one: Padded, dtype: torch.dtype | None) -> float | None:
+    stream, pad, moved = nested.tensors(one.batch)[one.path], one.mask.clone(), one.batch
+    if one.token is None:
+        noise = torch.randn(stream.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        where = pad.reshape(pad.shape + (1,) * (stream.dim() - 2))
+        noisy = torch.where(where, stream + noise.to(stream), stream)
+        moved = nested.map_leaves(lambda path, leaf: noisy if path == one.path else leaf, one.batch)
+    elif not one.left:  # where padding is the token that ends a text, the first one is real
         pad &= pad.roll(1, 1)
         pad[:, 0] = False
     found = []
-    for watch in (_Watch(), _Watch(tokens, pad)):
+    for watch, batch in ((_Watch(), one.batch), (_Watch(stream, pad) if one.token is not None else _Watch(), moved)):
         with watch:
-            found.append(_answer(session, one.batch, dtype)[0])
-    if not (watch.moved and watch.attention and bool(pad.any())):
+            found.append(_answer(session, batch, dtype)[0])
+    if not ((watch.moved or one.token is None) and watch.attention and not watch.convolved and bool(pad.any())):
         return None
-    worst, floor = 0.0, 0.0 if dtype is torch.float64 else FLOAT32_FLOOR
-    for path, before in found[0].items():
-        if before.dim() < 2 or before.shape[0] != len(pad) or before.shape != found[1][path].shape:
-            continue
-        after, keep = found[1][path], ~one.mask
-        if before.dim() >= 3:
-            if abs(before.shape[1] - pad.shape[1]) > 1 or before.shape[1] > pad.shape[1]:
-                continue
-            hide = ~keep[:, : before.shape[1]].reshape(*before.shape[:2], *[1] * (before.dim() - 2))
-            after = torch.where(hide, before, after)
-        worst = max(worst, float(relative(before.unsqueeze(1), after.unsqueeze(1)).max()))
-    return worst if worst > floor else 0.0
+    worst = max((_largest(before, found[1][path], one) for path, before in found[0].items()), default=0.0)
+    return worst if dtype is torch.float64 or worst > FLOAT32_FLOOR else 0.0
+
+
+def _largest(before: Tensor, after: Tensor, one: Padded) -> float:
+    """The largest change of an output at what is real."""
+    b, t = one.mask.shape
+    if before.dim() < 1 or before.shape[0] != b or before.shape != after.shape:
+        return 0.0
+    if before.dim() >= 3 or before.shape == one.mask.shape:
+        if not t - 1 <= before.shape[1] <= t:
+            return 0.0
+        hide = one.mask[:, : before.shape[1]].reshape(*before.shape[:2], *[1] * (before.dim() - 2))
+        after = torch.where(hide, before, after)
+    return float(relative(before.unsqueeze(1), after.unsqueeze(1)).max())
 
 
 def padded_targets(session: Session, one: Padded) -> int | None:

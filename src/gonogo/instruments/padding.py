@@ -1,9 +1,10 @@
 """Where a batch holds padding, and the same row with its padding cut off.
 
-Padding is what a claimed pad_id fills at the ends of rows, or what a field named mask marks there while the content is
-one constant. Legend of shapes: b rows, t positions.
+Padding is what a claimed pad_id fills at the ends of rows, or what another field marks there while the content is one
+constant: a mask, whatever its name, or a vector of lengths. Legend of shapes: b rows, t positions.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from gonogo.errors import NotApplicable
 from gonogo.instruments.isolation import padding_of
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
+
+_BESIDES = re.compile(r"mask|label|target", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,23 @@ class Padded:
         return self.start > 0
 
     @property
-    def told(self) -> bool:
-        """Does a mask in the batch tell the model where it is?"""
+    def markers(self) -> list[str]:
+        """The fields that tell the model where it is: masks, and lengths."""
         fields = nested.tensors(self.batch).items()
-        masks = [f.bool() for path, f in fields if "mask" in path.lower() and f.shape == self.mask.shape]
-        return any(torch.equal(mask, self.mask) or torch.equal(mask, ~self.mask) for mask in masks)
+        return [path for path, field in fields if path != self.path and self._is_marker(field)]
+
+    def _is_marker(self, field: Tensor) -> bool:
+        if field.shape == self.mask.shape and _is_binary(field):
+            return torch.equal(field.bool(), self.mask) or torch.equal(field.bool(), ~self.mask)
+        found = _of_lengths(field, self.mask.shape[1]) if len(field.shape) == 1 else None
+        return found is not None and torch.equal(found, self.mask)
+
+    @property
+    def empty(self) -> bool:
+        """Does no field of the batch hold anything there?"""
+        b, t = self.mask.shape
+        fields = [field for field in nested.tensors(self.batch).values() if field.shape[:2] == (b, t)]
+        return all(_is_empty(field, self.mask) for field in fields)
 
     def repeated(self) -> Any:
         """A batch of copies of the row."""
@@ -93,7 +108,7 @@ def padded(session: Session, *, batches: int = 4) -> list[Padded]:
             if one is not None:
                 found[path] = one
     if not found:
-        raise NotApplicable("no padding was found: no Claims(pad_id=...) at the ends of rows, no mask field over it")
+        raise NotApplicable("no padding was found: no Claims(pad_id=...) at the ends of rows, no mask or lengths of it")
     return list(found.values())
 
 
@@ -104,12 +119,50 @@ def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | Non
     for path, field in ids.items():
         if pad is not None and field.dtype is not torch.bool and "label" not in path.lower():
             yield path, padding_of(field, pad), pad
-    for name, mask in fields.items():
-        if "mask" not in name.lower() or mask.dim() != 2 or not bool(((mask == 0) | (mask == 1)).all()):
-            continue
+    named = [(name, field) for name, field in fields.items() if "mask" in name.lower() and _is_binary(field)]
+    for _, mask in named:
         for path, field in fields.items():
             if "mask" not in path.lower() and field.shape[:2] == mask.shape:
                 yield from _filled(path, field, mask.bool())
+    for path, field in fields.items():
+        if not _BESIDES.search(path):
+            yield from _by_content(path, field, batch)
+
+
+def _by_content(path: str, field: Tensor, batch: Any) -> Iterator[tuple[str, Tensor, int | None]]:
+    """What another field, of any name, proves to be padding: it tells rows of several lengths apart."""
+    for name, other in nested.tensors(batch).items():
+        mask = None
+        if name != path and other.shape == field.shape[:2] and "mask" not in name.lower() and _is_binary(other):
+            mask = other.bool()
+        elif other.dim() == 1 and len(other) == len(field):
+            mask = _of_lengths(other, field.shape[1])
+        for found in _filled(path, field, mask) if mask is not None else ():
+            if len(found[1].sum(1).unique()) > 1 and (found[2] is None or found[2] >= 0):
+                yield found
+
+
+def _is_binary(field: Tensor) -> bool:
+    return field.dim() == 2 and not field.is_complex() and bool(((field == 0) | (field == 1)).all())
+
+
+def _of_lengths(field: Tensor, t: int) -> Tensor | None:
+    """[b] -> [b, t]: True behind the end of each row; None if these are no lengths of rows that were padded to t."""
+    if field.is_floating_point() or field.dtype is torch.bool or not len(field):
+        return None
+    if int(field.min()) < 1 or int(field.max()) > t:
+        return None
+    return torch.arange(t, device=field.device) >= field.unsqueeze(1)
+
+
+def _is_empty(field: Tensor, where: Tensor) -> bool:
+    """Is a field one constant there, in each of its columns, or numbers that count on along each row?"""
+    flat = field.flatten(2) if field.dim() > 2 else field.unsqueeze(-1)
+    inside = flat[where]
+    if bool((inside == inside[:1]).all()):
+        return True
+    steps = flat.double().diff(dim=1)[where[:, 1:] & where[:, :-1]]
+    return bool((steps == 1).all())
 
 
 def _filled(path: str, field: Tensor, mask: Tensor) -> Iterator[tuple[str, Tensor, int | None]]:

@@ -159,3 +159,72 @@ def test_rows_of_one_length_may_be_aligned_at_their_end():
 
 def test_positions_that_depend_on_the_longest_neighbour_fail():
     assert verdict(Recommender, next_token(PAD), lambda: in_front([T, T - 1]), pad_id=PAD, causal=True) is Status.FAIL
+
+
+class Points(nn.Module):
+    """A set of points to one number: attention, then a summary; told by a mask or by lengths what is there."""
+
+    def __init__(self, told=True, summary="query", mix="attention") -> None:
+        super().__init__()
+        self.embed, self.attend = nn.Linear(3, D, bias=False), nn.MultiheadAttention(D, 2, batch_first=True)
+        self.pool, self.seed = nn.MultiheadAttention(D, 2, batch_first=True), nn.Parameter(torch.randn(1, 1, D))
+        self.rnn = nn.GRU(D, D // 2, batch_first=True, bidirectional=True) if mix == "rnn" else None
+        self.head, self.told, self.summary, self.mix = nn.Linear(D, 1), told, summary, mix
+
+    def forward(self, points, there):
+        if there.dim() == 1:
+            there = torch.arange(points.shape[1]) < there[:, None]
+        absent, h = ~there.bool(), self.embed(points)
+        if self.mix == "attention":
+            h = h + self.attend(h, h, h, key_padding_mask=absent if self.told != "never" else None)[0]
+        elif self.rnn is not None:
+            h = self.rnn(h)[0]
+        if self.summary == "query":
+            gone = absent if self.told is True else None
+            return self.head(self.pool(self.seed.expand(len(h), -1, -1), h, h, key_padding_mask=gone)[0])[:, 0, 0]
+        if self.summary == "zeros":  # what is zero adds nothing
+            return self.head(self.embed(points).sum(1) + (h * ~absent.unsqueeze(-1)).sum(1))[:, 0]
+        return self.head(h)[..., 0]
+
+
+def clouds(name="present", value="mask", target="energy"):
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([10, 4, 7, 5, 9, 10, 3, 8])
+    there = torch.arange(T) < lengths[:, None]
+    whole = torch.randn(8, T, 3, generator=generator)
+    marks = {"mask": there, "numbers": there.long(), "lengths": lengths}
+    wanted = whole.norm(dim=-1) if target == "future" else whole.sum((1, 2))
+    return [{"cloud": whole * there.unsqueeze(-1), name: marks[value], target: wanted}]
+
+
+def about(build, target="energy", **given):
+    name = given.get("name", "present")
+
+    def squares(model, batch):
+        return (model(batch["cloud"], batch[name]) - batch[target]).square().mean()
+
+    return verdict(build, squares, lambda: clouds(target=target, **given))
+
+
+@pytest.mark.parametrize("value", ["mask", "numbers", "lengths"])
+@pytest.mark.parametrize("name", ["present", "n", "point_mask"])
+def test_padded_features_are_found_by_content(value, name):
+    if (name, value) != ("point_mask", "lengths"):
+        assert about(Points, name=name, value=value) is Status.PASS
+        assert about(lambda: Points(told="half"), name=name, value=value) is Status.FAIL
+
+
+def test_zero_rows_may_be_added_up():
+    assert about(lambda: Points(summary="zeros")) is Status.PASS
+
+
+def test_what_is_never_told_the_model_is_a_warning():
+    assert about(lambda: Points(told="never")) is Status.WARN
+
+
+def test_recurrence_over_padded_features_is_a_warning():
+    assert about(lambda: Points(mix="rnn")) is Status.WARN
+
+
+def test_a_hidden_future_is_no_padding():
+    assert about(lambda: Points(told="half", summary="steps"), target="future") is not Status.FAIL

@@ -37,22 +37,25 @@ def padding(session: Session) -> Observation:
     """Padding changes nothing | Padding changes answers or the loss
 
     What: takes the training row with the most padding. `attended`: the largest change of its real outputs when the
-        embedding of its padding changes (of models with attention). `supervised`: padded positions at which the loss
-        asks for padding. `counted`: what padding in front does to a causal model that does not read it, if a mask marks
-        it or rows have several lengths. `outputs` and `loss`: the change of both when the padding is cut off.
-        Evaluation mode, float64. Padding behind the text of a causal model is rightly not seen by anyone.
+        embedding of its padding changes, or the features there if the model is told (of models with attention).
+        `supervised`: padded positions at which the loss asks for padding. `counted`: what padding in front does to a
+        causal model that does not read it, if a mask marks it or rows have several lengths. `outputs` and `loss`: the
+        change of both when the padding is cut off. Evaluation mode, float64. Padding behind the text of a causal model
+        is rightly not seen by anyone.
     Why: a sample must not be answered differently because a longer one is in its batch; a loss that counts padding
         is mostly a loss of padding, and falls without anything being learned.
     Fix: give the attention a padding mask (check its polarity); set padded labels to ignore_index, or multiply the loss
         by the mask and divide by its sum; pack_padded_sequence for recurrent models; count positions from the first
         real token when padding in front.
-    Shapes: tokens [b, t] with Claims(pad_id=...), or tokens or features [b, t, ...] with a field named mask.
+    Shapes: tokens [b, t] with Claims(pad_id=...), or tokens or features [b, t, ...] with a mask [b, t] or lengths [b].
     Units: attended, counted, outputs, loss: 1; supervised: positions.
     Source: DeepSpeedExamples issue 819, gpt-neo issue 45; ours.
     """
     fields = padded(session)
     found = [change for one in fields for change in changes(session, one)]
-    reads = {one.path: value for one in fields if (value := attended(session, one)) is not None}
+    # Features that cannot be cut off may be zero vectors that change nothing.
+    tellable = [one for one in fields if one.token is not None or any(change.output for change in found)]
+    reads = {one.path: value for one in tellable if (value := attended(session, one)) is not None}
     moved = list(reads.values())
     counts = [count for one in fields if (count := padded_targets(session, one)) is not None]
     measured: dict[str, Measurement] = {}
@@ -77,7 +80,7 @@ def _counted(session: Session, one: Padded, reads: dict[str, float], found: list
     if not (session.claims.causal and one.left and reads.get(one.path, 1.0) <= 1e-6):
         return 0.0
     widths = {nested.tensors(batch)[one.path].shape[1] for batch in session.batches("train", limit=4)}
-    if len(widths) == 1 and not one.told:  # rows of one length may be aligned at their end on purpose
+    if len(widths) == 1 and not one.markers:  # rows of one length may be aligned at their end on purpose
         return 0.0
     return max((change.outputs for change in found if change.path == one.path and change.exact), default=0.0)
 
