@@ -46,6 +46,7 @@ class OwnSteps:
         self.updates: list[Update] = []
         self.calls = 0
         self.forwards = 0  # of the whole model
+        self.pushed = [False] * len(self.optimizers)  # did any gradient arrive that is not zero?
         self._arrived = [0] * len(self.optimizers)
 
     def held(self, index: int = 0) -> list[nn.Parameter]:
@@ -108,9 +109,14 @@ class OwnSteps:
     def _arriving(self, index: int, factor: float) -> Any:
         def arrive(gradient: Tensor) -> Tensor | None:
             self._arrived[index] += 1
+            self.pushed[index] = self.pushed[index] or _any(gradient)
             return None if factor == 1.0 else gradient * factor
 
         return arrive
+
+
+def _any(gradient: Tensor) -> bool:
+    return bool((gradient.coalesce().values() if gradient.is_sparse else gradient).any())
 
 
 def evaluate(session: Session, model: nn.Module) -> None:
