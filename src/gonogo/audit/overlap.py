@@ -1,10 +1,12 @@
 """Held-out samples that also occur in training: exact matches of the input, and of the place in the data set."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
+
+from torch import Tensor
 
 from gonogo.audit import fields, samples
 from gonogo.audit.apart import apart
@@ -40,6 +42,7 @@ class Side:
     unreadable: int = 0
     stable: bool = True
     inputs: set[bytes] = field(default_factory=set)
+    counted: int | None = None  # where samples that are tuples hold nothing but their own position
 
     @property
     def read(self) -> int:
@@ -48,6 +51,13 @@ class Side:
     @property
     def failed(self) -> int:
         return self.reading.failed + self.unreadable
+
+    def bare(self, sample: Any) -> Any:
+        """The sample without the number that only says which one it is."""
+        if self.counted is None or not isinstance(sample, tuple | list) or len(sample) <= self.counted:
+            return sample
+        rest = [part for place, part in enumerate(sample) if place != self.counted]
+        return rest[0] if len(rest) == 1 else rest
 
     def row(self) -> tuple[Cell, ...]:
         """The row of the table that says what was read."""
@@ -63,6 +73,16 @@ class Overlap:
     held: Side
     found: dict[int, tuple[int, Print, Print | None]] = field(default_factory=dict)
     comparable: bool = False  # transforms of train cannot hide a match: held-out samples are too far from all of train
+
+    @property
+    def unanswered(self) -> str | None:
+        """Why nothing can be said, if so."""
+        for side in (self.train, self.held):
+            if side.reading.complete and not side.read:
+                return f"the samples of {side.name} cannot be taken out of its batches"
+            if not side.stable and not self.comparable and not self.found:
+                return f"the samples of {side.name} are drawn or changed anew at each reading"
+        return None
 
     def share(self, rich: bool) -> Measurement:
         """The share of held-out samples found in train, of many bits or of few; unread parts widen the interval."""
@@ -120,9 +140,11 @@ def _side(session: Session, name: str, seconds: float) -> Side:
 
 def _prints(side: Side, claims: Claims, min_bits: float | None) -> Iterator[Print]:
     reading = iter(side.reading)
-    head = list(islice(reading, _LEARNED)) if min_bits is not None else []
-    alphabet = Alphabet(fields.roles(sample, claims).input for _, sample in head)
-    for position, sample in chain(head, reading):
+    head = list(islice(reading, _LEARNED))
+    side.counted = _counted(head, claims)
+    alphabet = Alphabet(fields.roles(side.bare(sample), claims).input for _, sample in head)
+    for position, read in chain(head, reading):
+        sample = side.bare(read)
         item = _print(position, sample, claims)
         if item is None:
             side.unreadable += 1
@@ -131,6 +153,24 @@ def _prints(side: Side, claims: Claims, min_bits: float | None) -> Iterator[Prin
             item.rich = alphabet.capacity(fields.roles(sample, claims).input) >= min_bits
         side.inputs.add(item.input)
         yield item
+
+
+def _counted(head: Sequence[tuple[int, Any]], claims: Claims) -> int | None:
+    """The place in tuples that holds the position of the sample, every time."""
+    samples = [(position, sample) for position, sample in head if isinstance(sample, tuple | list)]
+    if len(samples) < _REPEATED or len(samples) < len(head) or claims.target is not None:
+        return None
+    for place in range(min(len(sample) for _, sample in samples)):
+        numbers = [(position, _whole(sample[place])) for position, sample in samples]
+        if all(position == number for position, number in numbers):
+            return place
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_floating_point():
+        return int(value)
+    return value if isinstance(value, int) else None
 
 
 def _print(position: int, sample: Any, claims: Claims) -> Print | None:
@@ -149,6 +189,6 @@ def _see_whether_stable(side: Side, session: Session) -> None:
         return  # what a second pass shows first may simply not have been reached; the interval is open anyway
     positions = side.reading.positions[:_REPEATED]
     for sample in samples.again(side.samples, positions, session.seed + 1):
-        item = _print(0, sample, session.claims) if sample is not samples.UNREADABLE else None
+        item = _print(0, side.bare(sample), session.claims) if sample is not samples.UNREADABLE else None
         if item is not None and item.input not in side.inputs:
             side.stable = False

@@ -63,3 +63,9 @@ def test_sorted_classes_other_scales_and_default_samples_are_warnings():
     assert ask(rows(X, Y), rows(255 * X, Y))["preprocessing"] is Status.WARN
     broken = torch.where((torch.arange(160) % 9 == 4)[:, None], X[0], X)
     assert ask(rows(broken, Y))["default-samples"] is Status.WARN
+
+
+def test_a_trend_that_goes_on_in_valid_is_no_other_preprocessing():
+    series = torch.linspace(0, 4, 240)[:, None] + 0.5 * torch.randn(240, 6)
+    assert ask(rows(series[:160], Y), rows(series[160:], Y[:80]))["preprocessing"] is Status.PASS
+    assert ask(rows(series[:160], Y), rows(series[160:] + 20, Y[:80]))["preprocessing"] is Status.WARN

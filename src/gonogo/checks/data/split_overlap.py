@@ -9,6 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
 from gonogo.training import seeding
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -34,8 +35,8 @@ def split_overlap(session: Session, *, min_bits: float = 32.0) -> Observation:
     Why: a score on samples that were trained on says nothing about new ones. It happens by splitting twice with
         different seeds, by splitting after augmentation or oversampling, and by duplicates in the source.
     Fix: split once, by index or by group, before anything multiplies the samples; drop duplicates first. If this says
-        "inconclusive": give more time, or a data set whose random transform is an attribute named `transform`, so that
-        samples can be compared as they are stored.
+        "inconclusive", give more time; if samples cannot be compared, a data set whose random transform is an attribute
+        named `transform`, so that they can be read as they are stored.
     Shapes: one fingerprint of 16 bytes per sample
     Units: shared, shared_simple: 1 (share of held-out samples; n: held-out samples read)
     Source: Elangovan et al. 2021, Memorization vs. Generalization, doi:10.18653/v1/2021.eacl-main.113
@@ -44,6 +45,10 @@ def split_overlap(session: Session, *, min_bits: float = 32.0) -> Observation:
     seconds = 0.6 * session.seconds_left / len(names)
     with seeding.seeded(session.seed):
         found = {name: overlap.find(session, name, seconds=seconds, min_bits=min_bits) for name in names}
+    open_ = {name: one.unanswered for name, one in found.items()}
+    if all(open_.values()):
+        raise NotApplicable(f"samples cannot be compared: {' and '.join(str(why) for why in open_.values())}")
+    found = {name: one for name, one in found.items() if not open_[name]}
     measurements: dict[str, Measurement] = {}
     for key, rich in (("shared", True), ("shared_simple", False)):
         shares = [one.share(rich) for one in found.values()]
