@@ -36,8 +36,8 @@ def claims(session: Session) -> Observation:
     Source: arXiv:1910.02054 for bytes per parameter and sharding; arXiv:2110.02861 for 8-bit states.
     """
     plan = read(session.subject.config).get("memory_plan")
-    if not isinstance(plan, Mapping):
-        raise NotApplicable("the configuration states no memory_plan")
+    if not isinstance(plan, Mapping) or "stages" not in plan:
+        raise NotApplicable("the configuration states no memory_plan with stages")
     found = stated.audit(stated_plan.read(plan))
     if not found.compared:
         raise NotApplicable("the memory_plan states no figure")
