@@ -39,7 +39,8 @@ def baselines(session: Session, *, seconds: float = 3.0) -> Observation:
     What: runs the subject's own evaluate function on some batches of valid for a briefly trained model, and for
         predictors that know nothing: the mean answer for every sample, the answers of other samples, the untrained
         model, scores in random order. The table is the floor of every metric. `blind_metrics` is 1 if no metric
-        changes when the answers are exchanged among the samples although the loss does, beyond chance.
+        changes when the answers are exchanged among the samples although the loss does, beyond chance, and some
+        metric is fine enough to change with the mean answer.
     Why: an accuracy of 0.95 says nothing where the most frequent class alone scores 0.95, and a
         number that does not see the targets chooses any checkpoint.
     Fix: report each metric beside its floor; look at what is compared with the targets, and where.
@@ -56,21 +57,26 @@ def baselines(session: Session, *, seconds: float = 3.0) -> Observation:
     seen["scores in random order"] = blind.scores(session, model, blind.reordered)
     if not own or not other:
         raise NotApplicable("evaluate does not use the outputs of the model's calls with a row per sample")
-    seen |= _by_construction(session)
+    made = _by_construction(session)
+    seen |= {name: scores for name, scores in made.items() if scores}
     fixed = _fixed(seen)
     found = {"metrics": Measurement(len(own)), "constant_metrics": Measurement(len(fixed))}
-    alike = all(gap(own[name], other.get(name, own[name])) < ALIKE for name in own)
-    found["blind_metrics"] = Measurement(float(certain and alike))
+    # Where the mean answer, too, scores the same, the numbers are too coarse to see what was learned so far.
+    blinded = _alike(own, other) and not _alike(own, seen["mean answer for all"]) and _alike(*made.values())
+    found["blind_metrics"] = Measurement(float(certain and blinded))
     rows = [(name, *(scores.get(metric) for metric in own)) for name, scores in seen.items() if scores]
     return Observation(found, (Table("What knowing nothing scores", ("predictor", *own), tuple(rows)),))
 
 
 def _by_construction(session: Session) -> dict[str, Scores]:
-    found = {
-        f"{name} answers": blind.by_construction(session, session.model, wrong=name == "wrong")
-        for name in ("right", "wrong")
+    model = session.model
+    return {
+        f"{name} answers": blind.by_construction(session, model, wrong=name == "wrong") for name in ("right", "wrong")
     }
-    return {name: scores for name, scores in found.items() if scores}
+
+
+def _alike(one: Scores, other: Scores) -> bool:
+    return all(gap(one[name], other.get(name, one[name])) < ALIKE for name in one)
 
 
 def _fixed(seen: Mapping[str, Scores]) -> set[str]:

@@ -14,6 +14,7 @@ from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments import evaluations
+from gonogo.instruments.draws import Draws
 from gonogo.instruments.recut import recut
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
@@ -54,9 +55,12 @@ def batch_size(session: Session, *, most: int = 5000) -> Observation:
     size, count = _cut(loader, most)
     other = _other_size(size, count)
     again = _again if isinstance(loader, DataLoader) else recut
-    first = evaluations.evaluate(session, model, loader=again(loader, size))
+    with Draws() as draws:
+        first = evaluations.evaluate(session, model, loader=again(loader, size))
     if not first.passes:
         raise NotApplicable("evaluate does not read the loader that it is given")
+    if draws.count:  # other batches draw other numbers
+        raise NotApplicable("the evaluation draws random numbers, batch by batch")
     second = evaluations.evaluate(session, model, loader=again(loader, other))
     rows = [(name, value, second.metrics.get(name, value)) for name, value in first.metrics.items()]
     if not rows:
