@@ -70,7 +70,7 @@ def test_rates_ahead_are_those_of_a_real_run():
     while len(slow) < 12:
         slow += [update.rates[0] for update in own.until_update(session.batches(limit=4))]
     assert schedules.rates(session, 12, 1.0)[:12] == pytest.approx(slow)
-    assert schedules.pace(session) == schedules.Pace(1.0, 0)
+    assert schedules.pace(session) == schedules.Pace(1.0, 0, window=2.0)
 
 
 def test_a_run_without_scheduler_has_no_pace():

@@ -9,7 +9,6 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.errors import NotApplicable
 from gonogo.instruments import schedules
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -28,6 +27,8 @@ NEAR = 0.05
         at_most("exhausted", fail=0, source="ours: the scheduler refuses to go on before the claimed last update"),
         at_most("idle", warn=0.1, source="ours: updates at rate 0 do nothing"),
         at_most("rise", warn=0.1, source="ours: a cosine rises again when it is stepped past its end"),
+        at_most("unmoved", fail=0, source="pytorch.org, OneCycleLR and CyclicLR: step after every batch"),
+        at_most("per_micro_batch", warn=0, source="ours: a schedule that is counted in micro-batches is rare"),
         at_most("too_early", warn=0, source="pytorch.org, LRScheduler: optimizer.step() comes before scheduler.step()"),
     ],
     explains=("learning.", "optimizer.update-size"),
@@ -40,7 +41,9 @@ def schedule(session: Session) -> Observation:
         steps the scheduler alone to the end of the run. `final_gap` is the distance of the last rate from the claimed
         one, relative to the highest; `wrong_pace` is 1 if only one scheduler step per update would reach it at the end;
         `exhausted` the share of updates for which the scheduler has no rate; `idle` the share at rate 0; `rise` how far
-        the rate rises after its lowest point; `too_early` is 1 if the scheduler moves before the first update.
+        the rate rises after its lowest point. `unmoved` is 1 if neither step nor evaluation moves one cycle or a
+        warm-up (certain only where a scheduler is made for batches); `per_micro_batch` if it moves with every part of
+        an update, `too_early` if before the first. A length that is the scheduler's own, not claimed, fails nothing.
     Why: a scheduler stepped per micro-batch, per process, per epoch in place of per step, or never, gives another run
         than the one that was planned, and nothing fails.
     Fix: call scheduler.step() once after each optimizer.step() (or once per epoch), and give it the number of updates,
@@ -50,33 +53,35 @@ def schedule(session: Session) -> Observation:
     Source: accelerate issues 963 and 2926, transformers issue 24088, diffusers issue 4387.
     """
     updates, claimed = schedules.planned(session)
-    if updates is None:
-        raise NotApplicable("the length of the run is unknown; give Claims(total_steps=...)")
     pace = schedules.pace(session)
-    rates = schedules.rates(session, updates, _per_update(session, pace.steps))
-    once = schedules.rates(session, updates, 1.0)
+    idle, sure = schedules.unmoved(session, pace)
     found = {
+        "too_early": Measurement(int(pace.before > 0)),
+        "unmoved": _sure(int(idle), sure),
+        "per_micro_batch": Measurement(int(pace.steps == pace.window > 1)),
+    }
+    if updates is None:
+        return Observation(found)
+    rates = schedules.rates(session, updates, schedules.per_update(session, pace.steps))
+    found |= {
         "exhausted": _sure(1 - len(rates) / (updates + 1), claimed and pace.steps > 0),
         "idle": Measurement(sum(not rate for rate in rates[1:-1]) / updates, n=updates),
         "rise": Measurement(_rise(rates), n=updates),
-        "too_early": Measurement(int(pace.before > 0)),
     }
     final = session.claims.final_lr
     if final is not None:
         found["final_gap"] = _sure(_gap(rates, final), claimed and len(rates) > updates)
+        once = schedules.rates(session, updates, 1.0)
         found["wrong_pace"] = _sure(float(_wrong(rates, once, final, pace.steps)), claimed)
+        if claimed and _gap(rates, final) < NEAR and not found["wrong_pace"].value:
+            del found["per_micro_batch"]  # it arrives where it was said to: it is counted so
     line = tuple((index, rate) for index, rate in enumerate(rates))
     return Observation(found, (Table("Learning rate ahead", ("update", "learning rate"), line, kind="line"),))
 
 
 def _sure(value: float, claimed: bool) -> Measurement:
     """What only follows from a guess at the length of the run decides nothing."""
-    return Measurement(value, low=None if claimed else 0.0, high=None if claimed else value)
-
-
-def _per_update(session: Session, steps: float) -> float:
-    epoch = schedules.updates_per_epoch(session)
-    return steps or (1 / epoch if epoch else 1.0)
+    return Measurement(value, low=None if claimed else 0.0)
 
 
 def _gap(rates: list[float], final: float) -> float:
