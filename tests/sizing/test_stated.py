@@ -104,6 +104,30 @@ def test_a_saving_that_no_line_shows_is_named(plan, more):
         assert (row["name"], "saves (total)") in wrong(plan)
 
 
+SHARDS = {"ddp": (), "zero1": (2,), "zero2": (1, 2), "fsdp": (0, 1, 2)}  # of weights, gradients, states
+
+
+@given(
+    some.integers(10**9, 10**11),
+    some.sampled_from(sorted(PRECISION)),
+    some.sampled_from(sorted(SHARDS)),
+    some.sampled_from([2, 4, 8]),
+    some.floats(0.5, 50),
+)
+def test_what_one_device_holds_is_accepted_in_either_way_of_counting(count, precision, sharding, number, activations):
+    whole = [bytes * (count | 1) / 1e9 for bytes in PRECISION[precision]]
+    parts = [value / (number if place in SHARDS[sharding] else 1) for place, value in enumerate(whole)]
+    held = round(sum(parts) + activations, 2)
+    for counted, each in (("replica", whole), ("device", parts)):
+        lines = dict(zip(("weights", "gradients", "optimizer"), (round(value, 2) for value in each), strict=True))
+        lines |= {"activations": round(activations, 2), "total": round(sum(each) + activations, 2)}
+        only = stage("a", [precision, sharding], lines=lines, per_device=held)
+        plan = {"parameters": count | 1, "devices": f"{number}xA5000", "counted": counted, "stages": [only]}
+        assert wrong(plan) == []
+        only["per_device"] = round(held * (1.3 if counted == "device" else number * 1.3), 2)
+        assert wrong(plan) == [("a", "per device")]
+
+
 def plan_of(*stages, **facts):
     return {"parameters": "13.14B", "devices": "2xA5000", "stages": list(stages), **facts}
 
