@@ -1,5 +1,7 @@
 import contextlib
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -98,3 +100,8 @@ def test_an_unknown_name_lists_the_nearest():
 def test_any_text_is_understood_or_refused(text):
     with contextlib.suppress(SubjectError):
         assert parse(text)
+
+
+def test_the_table_is_read_without_torch():
+    code = "import sys, gonogo.sizing.devices as d; d.device('A100'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
