@@ -94,3 +94,30 @@ def test_a_penalty_on_the_weights_hides_nothing():
         return functional.cross_entropy(model(batch[0]), batch[1]) + 1e-3 * size
 
     assert answer(CHECK, program(drawn(1, 160), drawn(2, 60), loss=penalised)).status is Status.PASS
+
+
+def test_sequences_that_are_memorised_before_anything_carries_over_are_not_accused():
+    def split(seed: int, n: int) -> Data:
+        tokens = torch.randint(12, (n, 9), generator=torch.Generator().manual_seed(seed))
+        return tokens[:, :-1], tokens[:, 1:]
+
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.rnn = nn.Embedding(12, 32), nn.GRU(32, 64, batch_first=True)
+            self.head = nn.Linear(64, 12)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.head(self.rnn(self.embed(ids))[0])
+
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        return functional.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
+
+    def build() -> dict[str, Any]:
+        torch.manual_seed(0)
+        model = Reader()
+        loaders = [list(zip(x.split(10), y.split(10), strict=True)) for x, y in (split(1, 60), split(2, 30))]
+        parts = {"model": model, "loss": loss, "train_loader": loaders[0], "valid_loader": loaders[1]}
+        return {**parts, "optimizer": torch.optim.Adam(model.parameters(), lr=1e-2)}
+
+    assert answer(CHECK, from_parts(build(), build, "build")).status in (Status.PASS, Status.SKIP)

@@ -59,6 +59,8 @@ def shuffled_labels(session: Session, *, batches: int = 12, seconds: float = 4.0
     if not last.certain:
         if not own.certain or _possible(shares, own):
             raise NotApplicable(f"inconclusive: {steps} steps are too few to tell what carries over to other samples")
+        if _of_tokens(session, seen[0]):
+            raise NotApplicable("inconclusive: a few sequences can be memorised long before anything carries over")
         found["unrelated"] = Measurement(1.0, n=steps)
     elif valid:
         beside, more = _until_certain(session, seen, valid, seconds)
@@ -95,6 +97,13 @@ def _until_certain(
     if shares[-1] is not None and not shares[-1].certain:  # nothing is said against a run before all was asked
         shares.append(controls.pairing(session, session.model, [*asked, *more]))
     return shares, steps
+
+
+def _of_tokens(session: Session, batch: Any) -> bool:
+    """Does a sample have many classes to predict: one for each token or pixel?"""
+    target = fields.roles(batch, session.claims).target
+    given = nested.tensors(batch if target is None else target).values()
+    return any(one.dim() > 1 and one.shape[1] > 1 and not one.is_floating_point() for one in given)
 
 
 def _possible(shares: Sequence[Pairing | None], reference: Pairing) -> bool:
