@@ -41,3 +41,25 @@ def test_a_mask_of_tokens_to_predict_is_no_padding():
     hidden = torch.tensor([[0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0, 0, 1, 0, 0]]).bool()
     with pytest.raises(NotApplicable, match="no padding"):
         fields(ids=torch.arange(15).view(3, 5).masked_fill(hidden, 99), mask=hidden)
+
+
+@pytest.mark.parametrize("beside", [torch.eye(3).to_sparse(), torch.eye(3, 5).to_sparse(), torch.zeros(3, 5).cfloat()])
+def test_fields_of_other_kinds_are_left_alone(beside):
+    x = torch.randn(3, 5, 2).masked_fill((IDS == 0).unsqueeze(-1), 0.0)
+    [one] = fields(x=x, beside=beside, there=IDS != 0)
+    assert one.markers == ["there"]
+    assert one.path == "x"
+
+
+def test_lengths_name_the_padding_behind():
+    x = torch.randn(3, 5, 2).masked_fill((IDS == 0).unsqueeze(-1), 0.0)
+    [one] = fields(x=x, n=torch.tensor([4, 2, 3]), label=torch.tensor([1, 0, 2]))
+    assert torch.equal(one.mask, IDS == 0)
+    assert one.markers == ["n"]
+
+
+def test_an_answer_at_the_end_of_each_row_is_no_padding():
+    answer = torch.tensor([[0, 0, 0, 0, 1], [0, 0, 1, 1, 1], [0, 0, 0, 1, 1]])
+    labels = torch.arange(15).view(3, 5).masked_fill(answer == 0, -100)
+    with pytest.raises(NotApplicable, match="no padding"):
+        fields(ids=torch.arange(15).view(3, 5), is_answer=answer, wanted=labels)

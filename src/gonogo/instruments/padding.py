@@ -49,7 +49,7 @@ class Padded:
     @property
     def markers(self) -> list[str]:
         """The fields that tell the model where it is: masks, and lengths."""
-        fields = nested.tensors(self.batch).items()
+        fields = _dense(self.batch).items()
         return [path for path, field in fields if path != self.path and self._is_marker(field)]
 
     def _is_marker(self, field: Tensor) -> bool:
@@ -62,7 +62,7 @@ class Padded:
     def empty(self) -> bool:
         """Does no field of the batch hold anything there?"""
         b, t = self.mask.shape
-        fields = [field for field in nested.tensors(self.batch).values() if field.shape[:2] == (b, t)]
+        fields = [field for field in _dense(self.batch).values() if field.shape[:2] == (b, t)]
         return all(_is_empty(field, self.mask) for field in fields)
 
     def repeated(self) -> Any:
@@ -114,7 +114,7 @@ def padded(session: Session, *, batches: int = 4) -> list[Padded]:
 
 def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | None]]:
     """Fields with padding, each with where it is, [b, t], and the token that fills it."""
-    fields = {path: leaf for path, leaf in nested.tensors(batch).items() if leaf.dim() >= 2 and leaf.shape[1] >= 3}
+    fields = {path: leaf for path, leaf in _dense(batch).items() if leaf.dim() >= 2 and leaf.shape[1] >= 3}
     ids = {p: f for p, f in fields.items() if f.dim() == 2 and not f.is_floating_point() and "mask" not in p.lower()}
     for path, field in ids.items():
         if pad is not None and field.dtype is not torch.bool and "label" not in path.lower():
@@ -131,7 +131,7 @@ def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | Non
 
 def _by_content(path: str, field: Tensor, batch: Any) -> Iterator[tuple[str, Tensor, int | None]]:
     """What another field, of any name, proves to be padding: it tells rows of several lengths apart."""
-    for name, other in nested.tensors(batch).items():
+    for name, other in _dense(batch).items():
         mask = None
         if name != path and other.shape == field.shape[:2] and "mask" not in name.lower() and _is_binary(other):
             mask = other.bool()
@@ -140,6 +140,10 @@ def _by_content(path: str, field: Tensor, batch: Any) -> Iterator[tuple[str, Ten
         for found in _filled(path, field, mask) if mask is not None else ():
             if len(found[1].sum(1).unique()) > 1 and (found[2] is None or found[2] >= 0):
                 yield found
+
+
+def _dense(batch: Any) -> dict[str, Tensor]:
+    return {path: leaf for path, leaf in nested.tensors(batch).items() if leaf.layout is torch.strided}
 
 
 def _is_binary(field: Tensor) -> bool:
@@ -159,8 +163,8 @@ def _is_empty(field: Tensor, where: Tensor) -> bool:
     """Is a field one constant there, in each of its columns, or numbers that count on along each row?"""
     flat = field.flatten(2) if field.dim() > 2 else field.unsqueeze(-1)
     inside = flat[where]
-    if bool((inside == inside[:1]).all()):
-        return True
+    if field.is_complex() or bool((inside == inside[:1]).all()):
+        return not field.is_complex()
     steps = flat.double().diff(dim=1)[where[:, 1:] & where[:, :-1]]
     return bool((steps == 1).all())
 
