@@ -118,7 +118,7 @@ def read(stated: Any, where: str = "memory_plan") -> StatedPlan:
 
 
 def parameters(value: Any, where: str) -> Figure:
-    """A count such as 13.14e9, 13140000000 or "13.14B"; zeros at the end are not digits."""
+    """A count such as 13.14e9, 13140000000 or "13.14B"; zeros at the end are digits only in a text such as "1.00B"."""
     match = re.fullmatch(
         r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*([kmbgt]?)", str(value).replace("_", "").replace(",", "").lower()
     )
@@ -126,7 +126,8 @@ def parameters(value: Any, where: str) -> Figure:
     if match is None or found is None or not 0 < found < Decimal("1e15"):
         raise SubjectError(f"{where} is {value!r}; a count such as 13.14e9 or 13.14B was expected")
     scale = _SCALES[match[2]]
-    return Figure(float(found) * scale, 10.0 ** int(found.normalize().as_tuple().exponent) * scale)
+    digits = found if isinstance(value, str) and "." in value else found.normalize()
+    return Figure(float(found) * scale, 10.0 ** int(digits.as_tuple().exponent) * scale)
 
 
 def _stage(row: Any, where: str) -> Stage:

@@ -1,6 +1,8 @@
 """What the author of a training run says is true, so that it can be tested."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Claims:
         max_norm: The norm to which gradients are clipped.
         devices: What the run is to be launched on: "2xA5000".
         strategies: How, where the program itself does not say it: "fsdp,checkpointing".
+        memory_plan: A plan of memory as written down, for its arithmetic; see `sizing.claims`.
         precision: "bf16" or "fp16" if matrix products are meant to run in it.
     """
 
@@ -51,3 +54,4 @@ class Claims:
     precision: str | None = None
     devices: str = ""
     strategies: str = ""
+    memory_plan: Mapping[str, Any] | None = None

@@ -38,3 +38,10 @@ def test_a_configuration_without_a_plan_is_not_asked(config):
 def test_an_unknown_remedy_names_the_nearest():
     with pytest.raises(SubjectError, match="Did you mean 'fsdp"):
         found({"memory_plan": {"parameters": 1e9, "stages": [{"name": "a", "remedies": ["fsdp3"]}]}})
+
+
+def test_a_plan_may_be_claimed_without_a_configuration():
+    lines = {"weights": 2, "gradients": 4, "optimizer": 8}
+    plan = {"parameters": "1.00B", "stages": [{"name": "a", "remedies": ["fp32"], "lines": lines}]}
+    subject = replace(TOYS["classifier"]().with_claims(memory_plan=plan), config=None)
+    assert claims(Session(subject)).measurements["wrong_lines"].value == 1

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
@@ -16,7 +15,7 @@ from gonogo.training.subject import Subject
 
 
 @check(
-    needs={C.CONFIG},
+    needs=(),
     effort=Effort.READ,
     criteria=[at_most("wrong_lines", fail=0, source="arithmetic: bytes per parameter, sums, shares of one device")],
     since="0.1",
@@ -24,10 +23,10 @@ from gonogo.training.subject import Subject
 def claims(session: Session) -> Observation:
     """The stated memory plan adds up | The stated memory plan does not add up
 
-    What: reads `memory_plan` of the configuration (stages of remedies, each with the lines that it leaves) and works
-        out every line again: parameters x bytes of weights, gradients and optimizer states in any right layout, sums,
-        savings, what one device holds under the sharding that is named, host memory of what is offloaded. `wrong_lines`
-        counts the figures that no right layout allows within the rounding of what is stated.
+    What: reads `memory_plan` of the claims or of the configuration (stages of remedies, each with the lines that it
+        leaves) and works out every line again: parameters x bytes of weights, gradients and optimizer states in any
+        right layout, sums, savings, what one device holds under the sharding that is named, host memory of what is
+        offloaded. `wrong_lines` counts the figures that no right layout allows within the rounding of what is stated.
     Why: two cards of 24 GB are no card of 48 GB, accumulation lowers no weights, and a half that is claimed but not
         taken is missing when the run starts. A plan is approved on paper, and the run ends out of memory.
     Fix: correct the lines of the table; then `gonogo size` traces the step and says which remedies fit.
@@ -35,9 +34,10 @@ def claims(session: Session) -> Observation:
     Units: wrong_lines: {line} (n: figures compared); figures in the unit of the plan.
     Source: arXiv:1910.02054 for bytes per parameter and sharding; arXiv:2110.02861 for 8-bit states.
     """
-    plan = read(session.subject.config).get("memory_plan")
+    config = session.subject.config
+    plan = session.claims.memory_plan or (read(config).get("memory_plan") if config is not None else None)
     if not isinstance(plan, Mapping) or "stages" not in plan:
-        raise NotApplicable("the configuration states no memory_plan with stages")
+        raise NotApplicable("neither the claims nor the configuration state a memory_plan with stages")
     found = stated.audit(stated_plan.read(plan))
     if not found.compared:
         raise NotApplicable("the memory_plan states no figure")
