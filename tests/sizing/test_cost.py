@@ -107,9 +107,17 @@ def test_states_on_the_host_cost_link_and_host_memory():
 
 
 def test_transfers_that_the_trace_shows_are_not_added_again():
-    shown = Work(only().counts + only("host", 0, 10**9).counts)
+    shown = Work(only().counts + only("host link", 0, 5 * 10**9).counts)
     offload = [SimpleNamespace(host_bytes_per_parameter=12.0)]
-    assert step_time(shown, cheap(), 1, offload, parameters=10**9).parts["host link"] == 0
+    parts = step_time(shown, cheap(), 1, offload, parameters=10**9).parts
+    assert parts["host link"] == pytest.approx(5e9 / (31.5e9 * 0.80))
+
+
+def test_ranks_share_the_states_on_their_host():
+    offload = [SimpleNamespace(host_bytes_per_parameter=12.0)]
+    one, eight = (step_time(only(), cheap(), gpus, offload, parameters=10**9).parts for gpus in (1, 8))
+    assert eight["host link"] == pytest.approx(one["host link"] / 8)
+    assert eight["host"] == pytest.approx(one["host"])
 
 
 def run(work=None, gpus=2, per_step=131_072, tokens=2.6e11, **options):

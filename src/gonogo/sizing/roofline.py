@@ -103,7 +103,7 @@ def step_time(
         device: What the rank runs on.
         gpus: Ranks.
         strategies: For what they keep on the host.
-        parameters: Of the model as one rank holds it; for transfers that the trace does not show.
+        parameters: Of the whole model; for what a trace does not show of states on the host.
         loader_seconds: What the data loader was measured to take for the data of one step, in the background.
         shares: Of peaks, instead of SHARES or MEASURED.
     """
@@ -155,15 +155,17 @@ def _host_parts(
     parameters: int,
     shares: Mapping[str, float],
 ) -> tuple[float, float]:
-    """Seconds on the host link, and of arithmetic on the host: the ranks of a host share its memory."""
-    moved, touched = work.total("host link"), work.total("host")
-    kept = sum(one.host_bytes_per_parameter for one in strategies)
-    if kept and not touched:  # the trace shows no such step: gradients go out, weights come back, states are rewritten
-        moved += 4 * parameters
-        touched = int(2 * kept * parameters)
+    """Seconds on the host link, and of arithmetic on the host: the ranks of a host share its memory.
+
+    What strategies keep there is there once, and every rank has its share of it: gradients go out, weights come back in
+    half precision, and states are read and written. A trace that shows more than that is believed.
+    """
     ranks = min(gpus, RANKS_OF_HOST)
+    kept = sum(one.host_bytes_per_parameter for one in strategies)
+    moved = max(work.total("host link"), 4 * parameters / gpus if kept else 0)
+    touched = max(work.total("host"), 2 * kept * parameters / gpus) * ranks
     link = moved / (device.host_link_bytes_per_second * shares["link"])
-    return link, touched * ranks / (device.host_bandwidth * shares["memory"])
+    return link, touched / (device.host_bandwidth * shares["memory"])
 
 
 def _exposed(seconds: float, computing: float, overlap: float) -> float:
