@@ -1,6 +1,7 @@
 """What is sized: how a training program is built and what one of its steps does, before any strategy changes it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from gonogo.sizing import fake_card
 from gonogo.sizing.step import Step, Traced, static_bytes, trace
 from gonogo.training.session import Session, all_of
 
+MICRO = 2  # micro-batches that are traced: the third finds what the second found
 Update = Callable[[nn.Module, Sequence[Optimizer], Any], Any]
 
 
@@ -29,8 +31,8 @@ class Program:
         optimizers: Builds the optimizers of a model; none for inference.
         update: One optimizer step; by default the textbook step with `micro` micro-batches.
         micro: Micro-batches for one update.
-        forward: Context of every forward pass (autocast, say).
         tokens: Tokens, or samples where there are none, in one micro-batch.
+        around: Contexts of a whole trace: simulated ranks, a choice of kernels.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Program:
     update: Update | None = None
     micro: int = 1
     tokens: int = 1
+    around: tuple[Callable[[], AbstractContextManager[Any]], ...] = ()
 
     def build(self) -> Step:
         """The program on the card."""
@@ -52,11 +55,19 @@ class Program:
 
     def trace(self, **options: Any) -> Traced:
         """Its step without bytes."""
-        return trace(self.build, **options)
+        with self._surrounded():
+            return trace(self.build, **options)
 
     def static_bytes(self) -> int:
         """Bytes that are there all the time: weights, buffers, gradients, optimizer states."""
-        return static_bytes(self.build)
+        with self._surrounded():
+            return static_bytes(self.build)
+
+    def _surrounded(self) -> ExitStack:
+        with ExitStack() as stack:
+            for context in self.around:
+                stack.enter_context(context())
+            return stack.pop_all()
 
     def _textbook(self, model: nn.Module, optimizers: Sequence[Optimizer], batch: Any) -> None:
         if not optimizers:
@@ -65,7 +76,7 @@ class Program:
             return
         for optimizer in optimizers:
             optimizer.zero_grad()
-        for _ in range(self.micro):
+        for _ in range(min(self.micro, MICRO)):
             loss = self.loss(model, batch)
             (loss / self.micro if self.micro > 1 else loss).backward()
             del loss
@@ -92,9 +103,19 @@ def of_subject(session: Session) -> Program:
         lambda: on_card(batch),
         lambda model, batch: session.loss(batch, model),
         lambda model: all_of(built[0]),
-        (lambda model, optimizers, batch: session.step(batch, model, built[0])) if session.subject.step else None,
+        _own_step(session, built) if session.subject.step else None,
         tokens=samples(batch),
     )
+
+
+def _own_step(session: Session, built: list[Any]) -> Update:
+    """The subject's step with the optimizers of the program, as one or as several, like the subject's own."""
+
+    def step(model: nn.Module, optimizers: Sequence[Optimizer], batch: Any) -> Any:
+        several = isinstance(built[0], tuple | list)
+        return session.step(batch, model, type(built[0])(optimizers) if several else optimizers[0])  # type: ignore[arg-type]
+
+    return step
 
 
 def _real(session: Session) -> tuple[nn.Module, Any]:

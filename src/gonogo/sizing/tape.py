@@ -22,6 +22,27 @@ from gonogo.sizing.history import History
 _aten = torch.ops.aten
 _next_node = torch._C._autograd._get_sequence_nr  # type: ignore[attr-defined]
 _WAIT = torch.ops._c10d_functional.wait_tensor.default
+GATHERED = "gathered weights"
+_RUNNING: list["Tape"] = []
+
+
+@contextlib.contextmanager
+def unseen() -> Iterator[None]:
+    """Within, nothing is recorded: what is done once on the host before training, and then put on the card."""
+    before = [(tape, tape._paused) for tape in _RUNNING]
+    for tape, _ in before:
+        tape._paused = True
+    try:
+        yield
+    finally:
+        for tape, paused in before:
+            tape._paused = paused
+
+
+def label(tensor: Tensor, kind: str) -> None:
+    """Say to the tapes that run what a tensor is."""
+    for tape in _RUNNING:
+        tape.label(tensor, kind)
 
 
 class Tape(TorchDispatchMode):
@@ -54,6 +75,9 @@ class Tape(TorchDispatchMode):
         for kind, tensors in (("weights", model.parameters()), ("buffers", model.buffers())):
             for tensor in tensors:
                 self.label(tensor, kind)
+        for tensor in (value for module in model.modules() for value in vars(module).values()):
+            if isinstance(tensor, Tensor):
+                self.label(tensor, "buffers")
 
     def label(self, tensor: Tensor, kind: str) -> None:
         """Say what a tensor is; one that was there before the tape began is taken into account now."""
@@ -67,6 +91,8 @@ class Tape(TorchDispatchMode):
         self._mode = active_fake_mode()
         self._exit.enter_context(_patched(torch.UntypedStorage, "resize_", self._resizing))
         self._exit.enter_context(_patched(ShardingPropagator, "_propagate_tensor_meta_non_cached", self._quiet))
+        _RUNNING.append(self)
+        self._exit.callback(_RUNNING.remove, self)
         self._exit.callback(register_module_forward_pre_hook(self._enter_module).remove)
         self._exit.callback(register_module_forward_hook(self._leave_module, always_call=True).remove)
         return super().__enter__()
@@ -166,10 +192,12 @@ class Tape(TorchDispatchMode):
             if number is not None:
                 self.history.release(number)
                 if size:
+                    self._operator = "gathering weights (resize_)"
                     self._follow(storage, size)
-                    self.history.kinds[self._numbers[storage]] = self.history.kinds.get(number, "")
+                    self.history.kinds[self._numbers[storage]] = GATHERED
                 else:  # FSDP gives unsharded weights back this way, and fills the same storage again later
                     self._numbers[storage] = number
+                    self.history.kinds[number] = GATHERED
 
         return resize
 
