@@ -1,11 +1,12 @@
 """Columns beside targets, against a slow twin."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
-from gonogo.instruments.columns import Columns, columns, equal_columns, explained
+from gonogo.instruments.columns import Columns, columns, equal_columns, explained, ranks
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -51,3 +52,16 @@ def test_wide_targets_have_no_columns():
     found = ask(x, x[:, 0])
     assert found is not None
     assert found.inputs["0"].shape == (20, 3)
+
+
+def test_equal_numbers_share_a_rank():
+    assert ranks(torch.tensor([[3.0], [1.0], [3.0], [2.0]]).double())[:, 0].tolist() == [3.5, 1, 3.5, 2]
+
+
+def test_a_column_in_the_order_of_the_target_is_explained_and_a_noisy_one_is_not():
+    y = torch.randn(256, generator=torch.Generator().manual_seed(0)).double()
+    noisy = y + 0.1 * torch.randn(256, generator=torch.Generator().manual_seed(1)).double()
+    x = torch.stack([y.argsort().argsort().double(), y.exp(), -(y**3), noisy, y.square()], 1)
+    shares = explained(Columns({"x": x}, y, False), "x")
+    assert shares[:3].tolist() == pytest.approx([1, 1, 1])
+    assert shares[3:].max() < 0.999

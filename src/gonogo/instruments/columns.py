@@ -12,6 +12,7 @@ from gonogo.training import batch as nested
 from gonogo.training.session import Session
 
 _WIDEST = 4096  # columns
+_DISTINCT = 64  # targets, for ranks to tell something
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,27 @@ def equal_columns(found: Columns, path: str) -> list[int]:
     return ones if len(set(ones)) == len(ones) > 1 else []
 
 
+def ranks(x: Float[Tensor, "sample column"]) -> Float[Tensor, "sample column"]:
+    """The place of each number in its column; equal numbers share the mean of theirs."""
+    found = torch.empty_like(x)
+    for place in range(x.shape[1]):
+        _, which, counts = x[:, place].unique(return_inverse=True, return_counts=True)
+        last = counts.cumsum(0).double()
+        found[:, place] = (last - (counts - 1) / 2)[which]
+    return found
+
+
+def _line(x: Float[Tensor, "sample column"], y: Float[Tensor, " sample"]) -> Float[Tensor, " column"]:
+    away = x - x.mean(0)
+    z = (y - y.mean()) / (y - y.mean()).norm()
+    return (away.T @ z).square() / away.square().sum(0)
+
+
 def explained(found: Columns, path: str) -> Float[Tensor, " column"]:
-    """Per column the share of its variance that the target explains: by class, or by a straight line."""
+    """Per column the share of its variance that the target explains: by class, or by a straight line.
+
+    Of numbers the same is asked of their ranks: a logarithm, an identity in order, another unit is no line.
+    """
     x, y = found.inputs[path].nan_to_num(), found.target
     whole = (x - x.mean(0)).square().sum(0)
     if found.classes:
@@ -83,6 +103,7 @@ def explained(found: Columns, path: str) -> Float[Tensor, " column"]:
             rest += (group - group.mean(0)).square().sum(0)
         share = 1.0 - rest / whole
     else:
-        z = (y - y.mean()) / (y - y.mean()).norm()
-        share = ((x - x.mean(0)).T @ z).square() / whole
+        share = _line(x, y)
+        if len(y.unique()) >= _DISTINCT:
+            share = torch.maximum(share, _line(ranks(x), ranks(y.unsqueeze(1))[:, 0]))
     return torch.where(whole > 1e-12, share, 0.0).nan_to_num()

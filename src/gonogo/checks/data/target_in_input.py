@@ -33,9 +33,9 @@ def target_in_input(session: Session, *, limit: int = 32) -> Observation:
 
     What: compares each column of the input with the target over `limit` training batches. `target_columns` counts
         columns that are the target, number by number, or together its classes as zeros and ones; `explained` is the
-        largest share of a column's variance that the target explains. Asked only where a sample has one number or class
-        as target, and several columns of decimal numbers as input: autoencoders and language models, whose target is
-        their input, are not meant.
+        largest share of a column's variance that the target explains, or of its order where the target is a decimal
+        number. Asked only where a sample has one number or class as target, and several columns of decimal numbers as
+        input: autoencoders and language models, whose target is their input, are not meant.
     Why: a table that is joined with its answer, or a feature computed from it, gives perfect scores in every split, and
         nothing where the answer is not yet known.
     Fix: drop the column; then ask how it came there, and what else was joined with it.

@@ -1,6 +1,7 @@
 """Validation must look at the held-out samples that it is given."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,10 @@ from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
-Prints = set[bytes]
-_SMALL = 4  # numbers of a row: fewer coincide by nature
+Samples = dict[bytes, set[int]]  # by the print of one of their fields
+Row = list[tuple[bytes, int]]  # what one call is given for one sample: prints, and what they weigh
+_SMALL = 4  # numbers of a row, fractions twice: less coincides by nature
+_MOST = 4096  # calls
 
 
 @check(
@@ -36,10 +39,10 @@ _SMALL = 4  # numbers of a row: fewer coincide by nature
 def split(session: Session, *, limit: int = 512) -> Observation:
     """Validation asks for held-out samples | Validation asks for training samples
 
-    What: calls the subject's own evaluate function and compares each row that the model is given, bit for bit, with
-        the fields of up to `limit` batches of train and of valid. `trained_rows` is the share found in train and not
-        in valid. It is 0 for an evaluation that reads the loader it was given: scores of train beside those of valid
-        are good practice.
+    What: calls the subject's own evaluate function and compares each row that the model is given in a call, all its
+        fields together and bit for bit, with the samples of up to `limit` batches of train and of valid. `trained_rows`
+        is the share found in train and not in valid. It is 0 for an evaluation that reads the loader it was given:
+        scores of train beside those of valid are good practice.
     Why: a validation that reads the training loader gives fine, steadily rising scores of nothing but memory.
     Fix: iterate the loader that is handed to evaluate.
     Shapes: any field with one row per sample on its first axis.
@@ -47,42 +50,72 @@ def split(session: Session, *, limit: int = 512) -> Observation:
     Source: TheDeepChecker, doi:10.1145/3529318; ours.
     """
     model, asked = session.model, []
-    handle = register_module_forward_pre_hook(lambda module, inputs: _keep(asked, inputs))
-    try:
+    with _watched(model, asked):
         seen = evaluations.evaluate(session, model)
-    finally:
-        handle.remove()
     if seen.passes:
         return Observation({"trained_rows": Measurement(0.0, n=max(seen.passes))})
-    rows = [row for tensor in asked for row in _prints(tensor)]
-    held, trained = (_rows_of(session, name, limit) for name in ("valid", "train"))
-    if not rows or not held or not trained:
-        raise NotApplicable("the model is not given rows of a batch as they are")
-    of_train = sum(row in trained and row not in held for row in rows)
-    known = of_train + sum(row in held for row in rows)
+    held, trained = (_samples_of(session, name, limit) for name in ("valid", "train"))
+    places = [(_among(row, trained), _among(row, held)) for row in _told(asked, held, trained)]
+    of_train = sum(in_train and not in_valid for in_train, in_valid in places)
+    known = of_train + sum(in_valid for _, in_valid in places)
     if not known:
         raise NotApplicable("the model is not given rows of a batch as they are")
     return Observation({"trained_rows": Measurement(of_train / known, n=known)})
 
 
-def _keep(asked: list[Tensor], inputs: Any) -> None:
-    for tensor in nested.tensors(inputs).values():
-        if len(asked) < 4096 and tensor.dim() > 1 and tensor.shape[0] and tensor[0].numel() >= _SMALL:
-            asked.append(tensor.detach().clone())
+@contextmanager
+def _watched(model: nn.Module, asked: list[list[Tensor]]) -> Iterator[None]:
+    def keep(module: nn.Module, inputs: Any, named: Any = None) -> None:
+        tensors = [tensor for tensor in nested.tensors((inputs, named)).values() if tensor.dim()]
+        if len(asked) < _MOST and tensors and (module is model) == (named is not None):
+            asked.append([tensor.detach().clone() for tensor in tensors])
+
+    handles: list[Any] = [register_module_forward_pre_hook(keep)]
+    with suppress(RuntimeError):  # TorchScript takes no hooks
+        handles.append(model.register_forward_pre_hook(keep, with_kwargs=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
-def _prints(tensor: Tensor) -> Iterable[bytes]:
-    return (fingerprint(row) for row in tensor.cpu())
+def _prints(tensors: Iterable[Tensor]) -> Iterator[Row]:
+    """The samples along the first axis that most of these tensors share."""
+    tensors = [tensor.cpu() for tensor in tensors]
+    rows = max((len(tensor) for tensor in tensors if tensor.dim()), default=0)
+    fields = [tensor for tensor in tensors if tensor.dim() and len(tensor) == rows]
+    weights = [field[0].numel() * (2 if _fractions(field) else 1) for field in fields if rows]
+    for parts in zip(*fields, strict=True):
+        yield [(fingerprint(part), weight) for part, weight in zip(parts, weights, strict=True)]
 
 
-def _rows_of(session: Session, name: str, limit: int) -> Prints:
-    found: Prints = set()
+def _fractions(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool((tensor != tensor.round()).any())
+
+
+def _told(asked: list[list[Tensor]], *splits: Samples) -> Iterator[Row]:
+    """What of the calls occurs in either split, where it is enough to tell samples apart."""
+    for row in (row for tensors in asked for row in _prints(tensors)):
+        known = [(mark, weight) for mark, weight in row if any(mark in split for split in splits)]
+        if sum(weight for _, weight in known) >= _SMALL:
+            yield known
+
+
+def _among(row: Row, samples: Samples) -> bool:
+    return bool(set.intersection(*(samples.get(mark, set()) for mark, _ in row)))
+
+
+def _samples_of(session: Session, name: str, limit: int) -> Samples:
+    found: Samples = {}
+    count = 0
     for number, batch in enumerate(session.loader(name)):
         if number == limit or session.seconds_left < 0:
             break
-        for tensor in nested.tensors(batch).values():
-            if tensor.dim() > 1 and tensor.shape[0] and tensor[0].numel() >= _SMALL:
-                found.update(_prints(tensor.detach()))
+        for row in _prints(tensor.detach() for tensor in nested.tensors(batch).values()):
+            count += 1
+            for mark, _ in row:
+                found.setdefault(mark, set()).add(count)
     return found
 
 
