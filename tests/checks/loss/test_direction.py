@@ -52,3 +52,28 @@ def test_uphill_is_wrong_unless_the_optimizer_goes_uphill(loss):
 
 def test_a_negative_term_beside_others_is_a_warning():
     assert verdict(lambda m, b: entropy(m, b) - 0.1 * entropy(m, (b[0], 3 - b[1]))) is Status.WARN
+
+
+def divergence(mean, log_variance):
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).mean()
+
+
+def free_variance(mean, log_variance):
+    return 0.5 * (log_variance + mean.square() * (-log_variance).exp()).mean()
+
+
+def critic(mean, log_variance):
+    return mean.mean() - log_variance.mean()
+
+
+def entropy_bonus(mean, log_variance):
+    return (mean.softmax(-1) * mean.log_softmax(-1)).sum(-1).mean()
+
+
+@pytest.mark.parametrize("term", [divergence, free_variance, critic, entropy_bonus])
+def test_terms_that_are_bounded_or_fall_one_way_only_are_right(term):
+    assert verdict(lambda m, b: entropy(m, b) + term(*m(b[0]).chunk(2, -1))) is Status.PASS
+
+
+def test_a_written_out_term_that_falls_both_ways_is_doubted():
+    assert verdict(lambda m, b: entropy(m, b) - m(b[0]).square().mean()) is Status.WARN

@@ -10,6 +10,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.boundless import boundless
 from gonogo.instruments.interception import Call, recorded
 from gonogo.instruments.pull import pull
 from gonogo.training.session import Session, all_of
@@ -24,6 +25,7 @@ from gonogo.training.subject import Subject
     criteria=[
         at_most("all_reversed", fail=0, source="ours: a run whose every loss grows with its prediction errors"),
         at_most("reversed_terms", warn=0, source="ours: adversarial and entropy terms are negative by right"),
+        at_most("unbounded", warn=0, source="ours: repulsion in a loss may be bounded by what the model cannot do"),
         at_most("dead_terms", warn=0, source="ours: a term with factor zero may wait for its turn in a schedule"),
     ],
     since="0.1",
@@ -33,13 +35,14 @@ def direction(session: Session) -> Observation:
 
     What: watches the results of torch's loss functions inside the loss, and differentiates the loss by each of them.
         `all_reversed` is 1 if every factor is negative, `reversed_terms` counts negative ones among others,
-        `dead_terms` those that do not reach the loss: factor zero, or detached. Where no such function is called,
-        `all_reversed` is 1 if the gradient pulls every output of the batch away from its target.
+        `dead_terms` those that do not reach the loss: factor zero, or detached. `unbounded` counts outputs of the model
+        along which the loss falls without end in a direction and against it, as a written-out term may. Where no such
+        function is called, `all_reversed` is 1 if the gradient pulls every output of the batch away from its target.
     Why: with the wrong sign, training makes the predictions worse as fast as it can; a term without effect is a
         mechanism of the paper that is switched off.
     Fix: look for a minus sign, a maximised metric, a weight of 0 in the configuration, detach() or item() on a term.
     Shapes: any.
-    Units: all_reversed: 1; reversed_terms, dead_terms: terms.
+    Units: all_reversed: 1; reversed_terms, dead_terms: terms; unbounded: outputs.
     Source: ours.
     """
     if len(all_of(session.optimizer)) > 1:
@@ -60,6 +63,7 @@ def direction(session: Session) -> Observation:
         {
             "all_reversed": Measurement(float(every), n=len(factors)),
             "reversed_terms": Measurement(0 if every else negative, "{term}", n=len(factors)),
+            "unbounded": Measurement(_unbounded(session, batch), "{output}"),
             "dead_terms": Measurement(sum(factor == 0 for factor in factors), "{term}", n=len(factors)),
         },
         (Table("Factors of the terms", ("term", "derivative of the loss"), tuple(rows)),),
@@ -77,6 +81,13 @@ def _by_hand(session: Session, batch: Any) -> Observation:
         {"all_reversed": Measurement(float(away == 1))},
         (Table("Targets that the loss pulls away from", ("loss", "share"), rows),),
     )
+
+
+def _unbounded(session: Session, batch: Any) -> int:
+    """Outputs that a term beside the watched ones drives away without end."""
+    if session.claims.couples_batch or _sign(session.optimizer) < 0:
+        return 0
+    return len(boundless(session, session.copy_model(), batch))
 
 
 def _factor(loss: Tensor, call: Call) -> float:
