@@ -39,9 +39,18 @@ def _root(
 def main() -> None:
     """Run the command line; every error becomes a sentence and an exit code."""
     _open_standard_streams()
-    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show
+    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size
 
-    for verb in (run.run, plan.plan, show.show, explain.explain, judge.judge, report.report, selftest.selftest):
+    for verb in (
+        run.run,
+        size.size,
+        plan.plan,
+        show.show,
+        explain.explain,
+        judge.judge,
+        report.report,
+        selftest.selftest,
+    ):
         app.command("list" if verb is show.show else None)(verb)
     app.add_typer(new.app, name="new")
     app.command()(env.env)

@@ -52,6 +52,7 @@ class History:
         kinds: What allocations are, where that is known: weights, gradients, optimizer, activations, ...
         marks: (index of an event, label): where steps and phases begin.
         operators: Operators seen.
+        now, most: Bytes in use, and the most so far.
     """
 
     allocations: list[Allocation] = field(default_factory=list)
@@ -60,6 +61,8 @@ class History:
     marks: list[tuple[int, str]] = field(default_factory=list)
     operators: int = 0
     live: set[int] = field(default_factory=set)
+    now: int = 0
+    most: int = 0
 
     def allocate(self, size: int, operator: str, phase: str, module: str, stream: int = 0) -> int:
         """Note an allocation; its number."""
@@ -67,6 +70,8 @@ class History:
         self.allocations.append(Allocation(size, operator, phase, module, stream))
         self.events.append(number)
         self.live.add(number)
+        self.now += rounded(size)
+        self.most = max(self.most, self.now)
         return number
 
     def release(self, number: int) -> None:
@@ -74,6 +79,7 @@ class History:
         if number in self.live:
             self.live.discard(number)
             self.events.append(~number)
+            self.now -= rounded(self.allocations[number].size)
 
     def mark(self, label: str) -> None:
         """Say what begins here."""

@@ -25,11 +25,16 @@ def install(device: str) -> None:
     for key in ("AutogradPrivateUse1", "PrivateUse1"):
         library = torch.library.Library("aten", "IMPL", key)
         library.impl("scaled_dot_product_attention", attention)
+        library.impl("rms_norm", _rms_norm)
         _LIBRARIES.append(library)
     shapes = torch.library.Library("aten", "IMPL", "Meta")  # torch has none for this cell
     shapes.impl("_thnn_fused_gru_cell", _gru_cell)
     shapes.impl("_thnn_fused_gru_cell_backward", _gru_cell_backward)
     _LIBRARIES.append(shapes)
+
+
+def _rms_norm(x: Tensor, shape: list[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    return _aten._fused_rms_norm(x, shape, weight, eps)[0]  # one kernel on a card; elsewhere it is written out
 
 
 def _gru_cell(inputs: Tensor, hidden: Tensor, state: Tensor, *biases: Tensor | None) -> tuple[Tensor, Tensor]:

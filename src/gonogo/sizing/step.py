@@ -41,6 +41,10 @@ class Untraceable(Exception):  # noqa: N818 - an answer, not an error
         self.where, self.history = where, history
 
 
+class Exceeded(Exception):  # noqa: N818 - an answer, not an error
+    """More bytes came to be in use than there may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traced:
     """What a traced program does.
@@ -60,13 +64,20 @@ class Traced:
     bounded: dict[str, int] = field(default_factory=dict)
 
 
-def trace(build: Callable[[], Step], *, steps: int = STEPS, workspace: int = kernels.WORKSPACE) -> Traced:
-    """Build a program on the simulated card, and take some steps."""
+def trace(
+    build: Callable[[], Step], *, steps: int = STEPS, workspace: int = kernels.WORKSPACE, limit: int | None = None
+) -> Traced:
+    """Build a program on the simulated card, and take some steps.
+
+    Raises:
+        Untraceable: A step cannot be run without values.
+        Exceeded: More than `limit` bytes came to be in use.
+    """
     with fake_card.card(), Tape(workspace=workspace) as tape:
         step = build()
         tape.watch(step.model)
         foreach(step.optimizers)
-        watch = _Watch(tape, step)
+        watch = _Watch(tape, step, limit)
         watch.label(step.batch, "inputs")
         ends: list[int] = []
         try:
@@ -119,8 +130,8 @@ def _live(history: History) -> int:
 class _Watch:
     """Keeps the tape told what tensors are, and which phase it is."""
 
-    def __init__(self, tape: Tape, step: Step) -> None:
-        self._tape, self._model = tape, step.model
+    def __init__(self, tape: Tape, step: Step, limit: int | None) -> None:
+        self._tape, self._model, self._limit = tape, step.model, limit
         self._handles: list[Any] = [
             step.model.register_forward_pre_hook(self._enter),
             step.model.register_forward_hook(self._outputs),
@@ -136,6 +147,11 @@ class _Watch:
         for handle in self._handles:
             handle.remove()
 
+    def _stop_beyond(self) -> None:
+        # Only between phases: an exception within backward ends the process.
+        if self._limit is not None and self._tape.history.most > self._limit:
+            raise Exceeded
+
     def _enter(self, module: nn.Module, inputs: Any) -> None:
         self._tape.phase = "forward"
 
@@ -144,8 +160,10 @@ class _Watch:
         history.kinds.update(dict.fromkeys(history.live - history.kinds.keys(), "activations"))
         self.label(output, "outputs")
         self._tape.phase = "loss"
+        self._stop_beyond()
 
     def _before(self, optimizer: Optimizer, *_: Any) -> None:
+        self._stop_beyond()
         self._tape.phase = "optimizer"
         self.label([parameter.grad for parameter in self._model.parameters()], "gradients")
 

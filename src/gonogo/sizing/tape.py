@@ -4,6 +4,7 @@ import bisect
 import contextlib
 import weakref
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -109,7 +110,7 @@ class Tape(TorchDispatchMode):
             return func(*args, **kwargs)
         if func is _WAIT:
             return args[0]
-        if func.namespace != "prim" and func._can_decompose():  # inference hands composite operators over whole
+        if _composite(func):  # inference hands composite operators over whole
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
@@ -229,6 +230,16 @@ class Tape(TorchDispatchMode):
         place = self._module() or self.phase
         self.guesses[place] = self.guesses.get(place, 0) + 1
         return True if tensor.dtype == torch.bool else 1.0 if tensor.dtype.is_floating_point else 1
+
+
+@cache
+def _composite(operator: Any) -> bool:
+    """Is it made of others on every device? What has a kernel of its own on a CPU has one on a card."""
+    if operator.namespace == "prim":
+        return False
+    name = operator.name()
+    made_of_others = torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+    return made_of_others and not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU")
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ class Claims:
         final_lr, total_steps: Learning rate after the last of so many optimizer steps.
         max_norm: The norm to which gradients are clipped.
         devices: What the run is to be launched on: "2xA5000".
+        days: Time that there is for total_steps.
         strategies: How, where the program itself does not say it: "fsdp,checkpointing".
         memory_plan: A plan of memory as written down, for its arithmetic; see `sizing.claims`.
         precision: "bf16" or "fp16" if matrix products are meant to run in it.
@@ -54,4 +55,5 @@ class Claims:
     precision: str | None = None
     devices: str = ""
     strategies: str = ""
+    days: float | None = None
     memory_plan: Mapping[str, Any] | None = None
