@@ -60,3 +60,13 @@ def test_a_training_program_is_sized_as_it_is(size):
     done = size("gonogo.testing.toys:classifier", "--gpu", "T4")
     assert done.returncode == 0, done.stderr
     assert "optimizer states" in done.stdout
+
+
+def test_a_plan_on_paper_is_worked_out_again_line_by_line(size, tmp_path):
+    (tmp_path / "paper.yaml").write_text(
+        "memory_plan: {parameters: 1e9, devices: 2xA5000, unit: GB, available_per_device: 48, optimizer: adamw,"
+        " stages: [{name: fp32, remedies: [fp32], lines: {weights: 4, gradients: 4, optimizer: 8}}]}"
+    )
+    done = size("paper.yaml")
+    assert done.returncode == 1, done.stderr
+    assert "available per device" in done.stdout

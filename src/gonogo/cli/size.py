@@ -19,7 +19,7 @@ from gonogo.core.profile import Profile, Selection, load_profile
 from gonogo.core.report import Outcome, Report, Result
 from gonogo.reports import as_text, files
 
-CHECKS = ("sizing.memory-headroom", "sizing.time-budget")
+CHECKS = ("sizing.memory-headroom", "sizing.time-budget", "sizing.claims")
 
 
 def size(

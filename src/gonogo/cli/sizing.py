@@ -9,7 +9,7 @@ from gonogo.adapters.locate import locate
 from gonogo.core.measurement import Observation, Table
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import NotApplicable, SubjectError
-from gonogo.sizing import changes, observe, observe_time, plans, strategies
+from gonogo.sizing import changes, observe, observe_plan, observe_time, plans, strategies
 from gonogo.sizing.allocator import GIB
 from gonogo.sizing.answer import Sizing, size
 from gonogo.sizing.devices import Device, parse
@@ -77,6 +77,21 @@ class Question:
         return changes.smallest(self.plan.program, worst.device, worst.count, chosen)
 
 
+@dataclass(frozen=True, slots=True)
+class OnPaper:
+    """A memory plan that states its figures: they are worked out again, and nothing is traced."""
+
+    name: str
+    stated: Mapping[str, Any]
+
+    devices = "paper"
+    notes = ("Arithmetic alone: nothing was traced. `gonogo size` with a model or a program traces its step.",)
+
+    def answers(self) -> dict[str, Observation]:
+        """The audit of the plan."""
+        return {"sizing.claims": observe_plan.plan(self.stated)}
+
+
 def question(
     subject: str,
     overrides: Mapping[str, Any],
@@ -84,12 +99,16 @@ def question(
     strategy: str | None,
     seq: int | None,
     batch: int | None,
-) -> Question:
+) -> Question | OnPaper:
     """The question, from the command line and what the subject itself states.
 
     Raises:
         SubjectError: Something is missing, unknown or impossible.
     """
+    if subject.endswith(PLANS) and Path(subject).is_file():
+        written = parse_yaml(Path(subject).read_text(encoding="utf-8"), subject)
+        if "memory_plan" in written and "model" not in written:
+            return OnPaper(subject, written["memory_plan"])
     plan = _plan(subject, overrides, seq, batch)
     wanted = gpu or plan.training.get("gpus")
     if not wanted:

@@ -25,7 +25,7 @@ def _measured(sizing: Sizing) -> dict[str, Measurement]:
     }
     if sizing.fit is not None:
         found["out_of_memory"] = Measurement(int(sizing.fit.answer == "out of memory"), "{place}")
-        found["retries"] = Measurement(sizing.fit.retries, "{retry}")
+        found["retries"] = Measurement(sizing.fit.retries, "{attempt}")
     if sizing.fit is None:  # what is needed is a lower bound: room may be less, never more
         found["headroom"] = (
             Measurement(sizing.headroom, "1", None, None)

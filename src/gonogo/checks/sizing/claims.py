@@ -6,9 +6,9 @@ from typing import Any
 
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
-from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.core.measurement import Observation
 from gonogo.errors import NotApplicable
-from gonogo.sizing import stated, stated_plan
+from gonogo.sizing import observe_plan
 from gonogo.training.session import Session
 from gonogo.training.settings import read
 from gonogo.training.subject import Subject
@@ -38,13 +38,7 @@ def claims(session: Session) -> Observation:
     plan = session.claims.memory_plan or (read(config).get("memory_plan") if config is not None else None)
     if not isinstance(plan, Mapping) or "stages" not in plan:
         raise NotApplicable("neither the claims nor the configuration state a memory_plan with stages")
-    found = stated.audit(stated_plan.read(plan))
-    if not found.compared:
-        raise NotApplicable("the memory_plan states no figure")
-    columns = ("stage", "line", "stated", "follows", "why")
-    rows = tuple((one.stage, one.line, one.stated, one.follows, one.why) for one in found.wrong)
-    wrong = Measurement(len(rows), "{line}", n=found.compared)
-    return Observation({"wrong_lines": wrong}, (Table("Lines that do not follow", columns, rows),))
+    return observe_plan.plan(plan)
 
 
 _LINES = {"weights": 28.0, "gradients": 28.0, "optimizer": 56.0, "activations": 12.0, "total": 124.0}

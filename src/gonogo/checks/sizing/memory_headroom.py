@@ -42,7 +42,7 @@ def memory_headroom(session: Session) -> Observation:
     Fix: `gonogo size SUBJECT --gpu DEVICE` names the smallest changes that fit. If `growth` is above 0, look for losses
         or outputs that are kept without detach().
     Shapes: the first training batch.
-    Units: headroom: 1; needed, growth: By; out_of_memory, untraced: {place}; retries: {retry}.
+    Units: headroom: 1; needed, growth: By; out_of_memory, untraced: {place}; retries: {attempt}.
     Source: PyTorch, CUDA semantics, "Memory management".
     """
     if not session.claims.devices:
