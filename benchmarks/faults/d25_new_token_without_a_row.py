@@ -11,6 +11,7 @@ REFERENCE = "Qwen#405"
 EXPECT = (
     "model.",
     "data.",
+    "learning.dry-run",
 )
 
 

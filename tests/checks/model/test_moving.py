@@ -74,3 +74,29 @@ def test_clamped_weights_may_stay_at_their_bound_in_part():
             model[0].weight.clamp_(-0.1, 0.1)
 
     assert verdict(after=clamp) is Status.PASS
+
+
+class Flattening(torch.optim.Optimizer):
+    """Flattens its parameters; of those that are not contiguous that makes a copy."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, {"lr": 0.1})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for parameter in self.param_groups[0]["params"]:
+            parameter.detach().reshape(-1).sub_(0.1 * parameter.grad.reshape(-1))
+
+
+def transposed():
+    layer = nn.Linear(4, 8)
+    layer.weight = nn.Parameter(torch.randn(4, 8).t())
+    return nn.Sequential(layer, nn.Tanh(), nn.Linear(8, 1))
+
+
+def test_an_update_of_a_copy_is_found():
+    assert verdict(lambda model: Flattening(model.parameters()), model=transposed) is Status.FAIL
+
+
+def test_an_optimizer_that_flattens_contiguous_weights_is_right():
+    assert verdict(lambda model: Flattening(model.parameters())) is Status.PASS

@@ -83,8 +83,10 @@ def _pushed(own: OwnSteps) -> set[int]:
 
 
 def _alone(session: Session, updates: list[Update]) -> set[str]:
-    """Names of the parameters that change when the gradients that were seen are all there is."""
+    """Names of the parameters that change when the gradients that were seen are all there is, in plain memory."""
     own = OwnSteps(session)
+    for parameter in own.model.parameters():
+        parameter.data = parameter.data.contiguous()  # an optimizer that flattens others may write to a copy
     before = {name: p.detach().clone() for name, p in own.model.named_parameters()}
     replay(own, updates)
     return {name for name, p in own.model.named_parameters() if not _same(p, before[name])}
