@@ -16,6 +16,7 @@ from gonogo.testing.contract import answer
 from gonogo.training.subject import Subject
 
 CHECKS: list[Any] = [function.check for function in (default_samples, order, preprocessing, target_in_input)]  # type: ignore[attr-defined]
+torch.manual_seed(0)
 X, Y = torch.randn(160, 6), torch.randint(3, (160,))
 
 
@@ -69,3 +70,11 @@ def test_a_trend_that_goes_on_in_valid_is_no_other_preprocessing():
     series = torch.linspace(0, 4, 240)[:, None] + 0.5 * torch.randn(240, 6)
     assert ask(rows(series[:160], Y), rows(series[160:], Y[:80]))["preprocessing"] is Status.PASS
     assert ask(rows(series[:160], Y), rows(series[160:] + 20, Y[:80]))["preprocessing"] is Status.WARN
+
+
+def test_a_rare_class_in_random_order_is_not_called_sorted():
+    def warned(seed):
+        torch.manual_seed(seed)
+        return ask(rows(X, rare(0.05)))["order"] is Status.WARN
+
+    assert not any(warned(seed) for seed in range(20))

@@ -44,11 +44,11 @@ def kept_graphs(session: Session) -> Observation:
     Source: PyTorch FAQ, "Don't accumulate history across your training loop".
     """
     [batch] = session.batches("train", limit=1)
-    _held_after_update(session, batch)  # much is built and imported at the first step
+    before = _held_after_update(session, batch)  # much is built and imported at the first step
     old = [weakref.ref(tensor) for tensor in _live_tensors()]
     gc.freeze()  # what is older than this is not gone through again, which makes the count cheap
     try:
-        counts = [_held_after_update(session, batch, old) for _ in range(UPDATES)]
+        counts = [_held_after_update(session, batch, old) - before for _ in range(UPDATES)]
     finally:
         gc.unfreeze()
     more = [later - earlier for earlier, later in pairwise(counts)]
