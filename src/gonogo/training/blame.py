@@ -9,7 +9,8 @@ from gonogo.errors import GonogoError, NotApplicable
 # The machine's part: the same program may run where the memory, the files or the device are.
 _MACHINE = (MemoryError, ImportError, OSError, TimeoutError, GonogoError, NotApplicable)
 _DEVICE = re.compile(
-    r"(?i)cuda|\bmps\b|\bxpu\b|\bgpu|\bhip\b|nccl|driver|backend|out of memory|not allocate|to allocate|dataloader worker"
+    r"(?i)cuda|\bmps\b|\bxpu\b|\bgpu|\bhip\b|nccl|driver|backend|"
+    r"out of memory|not allocate|to allocate|dataloader worker"
 )
 
 

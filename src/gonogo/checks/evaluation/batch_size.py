@@ -54,7 +54,7 @@ def batch_size(session: Session, *, most: int = 5000) -> Observation:
     model, loader = session.model, session.loader("valid")
     size, count = _cut(loader, most)
     other = _other_size(size, count)
-    again = _again if isinstance(loader, DataLoader) else recut
+    again: Any = _again if isinstance(loader, DataLoader) else recut
     with Draws() as draws:
         first = evaluations.evaluate(session, model, loader=again(loader, size))
     if not first.passes:
