@@ -55,7 +55,7 @@ def recorded(path: Path) -> Replay:
 
 
 def large() -> dict[str, float]:
-    """CPU-seconds and peak resident bytes of tracing the 13 B step: FSDP over two ranks, checkpointing, AdamW, one micro-batch."""
+    """CPU-seconds and peak resident bytes of tracing the 13 B step of one micro-batch: FSDP, checkpointing, AdamW."""
     started = time.process_time()
     program = strategies.apply(plans.read(LARGE).program, strategies.parse("bf16,checkpointing,fsdp,accumulate=1", 2))
     program.trace(steps=2)
