@@ -21,7 +21,7 @@ from gonogo.training.session import Session, all_of
 LEARNED = 0.5  # below this ratio nothing more needs to be tried
 MEMORISED = 0.1  # below this one no further step is needed
 ACCUSED = 0.9  # up to this one nothing is asked again
-PATIENCE = 10.0  # seconds after which LEARNED is enough
+PATIENCE = 5.0  # seconds after which LEARNED is enough
 TAIL = 10  # last steps that are averaged: dropout and sampling make single losses jump
 MOVED = 0.01  # relative: of the first weights' loss, by what the steps wrote besides weights
 SEEDS = 8
