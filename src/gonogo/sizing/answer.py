@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from gonogo.sizing import fake_card
 from gonogo.sizing import strategies as strategies_
 from gonogo.sizing.allocator import GIB, MIB
 from gonogo.sizing.devices import Device
@@ -133,7 +134,7 @@ def on_device(sizing: Sizing, traced: Traced, chosen: Sequence[Strategy]) -> Siz
         timeline=tuple(history.course()),
         growth=traced.growth,
         host_bytes=int(per_parameter * traced.parameters),
-        margin=WIDE_MARGIN if any(one.unvalidated for one in chosen) else MARGIN,
+        margin=WIDE_MARGIN if fake_card.settle() or any(one.unvalidated for one in chosen) else MARGIN,
     )
 
 
@@ -141,6 +142,8 @@ def _assumed(traced: Traced, chosen: Sequence[Strategy]) -> tuple[str, ...]:
     said = [f"{one.name}: unvalidated, {one.unvalidated}" for one in chosen if one.unvalidated]
     said += [f"{where}: a value was asked for {times} times; 1 was answered" for where, times in traced.guesses.items()]
     said += [f"{what}: its size depends on values; the largest was taken" for what in traced.bounded]
+    if different := fake_card.settle():
+        said.append(different)
     if traced.growth > 0:
         said.append(f"live bytes grow by {traced.growth / MIB:.1f} MiB at every step: something is kept (a leak)")
     return tuple(said)

@@ -20,7 +20,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from gonogo.sizing import autocast_rules, kernels
 
-DEVICE = "simcard"
+NAME = "simcard"
+DEVICE = NAME  # where tensors go: "cpu" once `settle` has found that this build of torch refuses the card
 DIFFERENCES = (
     "this build of torch refuses the simulated card, so the step was traced on a fake CPU: attention takes the CPU's "
     "fused kernel, autocast the CPU's lists, and no workspace of a GPU library is seen"
@@ -93,9 +94,9 @@ def stream() -> int:
 @cache
 def install() -> None:
     """Make the device known to torch, with the kernels and autocast lists of CUDA; once per process."""
-    backend_registration._setup_privateuseone_for_python_backend(DEVICE, backend_module=_Backend())
-    autocast_rules.install(DEVICE)
-    kernels.install(DEVICE)
+    backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Backend())
+    autocast_rules.install(NAME)
+    kernels.install(NAME)
 
 
 @cache
@@ -103,7 +104,7 @@ def works() -> bool:
     """Does a small network train on the simulated card in this build of torch?"""
     try:
         install()
-        with card():
+        with _fake():
             with torch.device(DEVICE):
                 model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
             optimizer = torch.optim.AdamW(model.parameters(), foreach=True)
@@ -116,10 +117,24 @@ def works() -> bool:
         return False
 
 
+def settle() -> str:
+    """Decide for the card or for the fallback, once per process; what is different under the fallback, or nothing."""
+    global DEVICE
+    if DEVICE == NAME and not works():
+        DEVICE = "cpu"
+    return "" if DEVICE == NAME else DIFFERENCES
+
+
 @contextlib.contextmanager
 def card() -> Iterator[FakeTensorMode]:
     """Within, tensors have no bytes, "cuda" means the simulated card, and initial values are not computed."""
-    install()
+    settle()
+    with _fake() as mode:
+        yield mode
+
+
+@contextlib.contextmanager
+def _fake() -> Iterator[FakeTensorMode]:
     threads = torch.autograd.is_multithreading_enabled()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_attribute(FakeTensorMode, "avoid_device_init", property(lambda self: True)))

@@ -56,11 +56,11 @@ class Tape(TorchDispatchMode):
         bounded: Operators whose result is as large as the values say, and the largest size was taken.
     """
 
-    def __init__(self, model: nn.Module | None = None, *, device: str = fake_card.DEVICE, workspace: int = 0) -> None:
+    def __init__(self, model: nn.Module | None = None, *, workspace: int = 0) -> None:
         super().__init__()
         self.history, self.phase, self.guesses = History(), "build", dict[str, int]()
         self.bounded: dict[str, int] = {}
-        self._device, self._workspace = device, workspace
+        self._device, self._workspace = fake_card.DEVICE, workspace
         self._numbers: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # of storages
         self._operator, self._paused, self._worked = "", False, set[tuple[str, int]]()
         self._names: dict[int, str] = {}
