@@ -53,3 +53,9 @@ def test_a_finding_shows_its_first_rows_and_counts_the_rest(no_go):
 
 def test_a_finding_without_tables_shows_no_rows(no_go):
     assert rows.examples(replace(no_go.results[0], observation=Observation({}))) == ()
+
+
+def test_a_row_of_two_columns_needs_no_names(no_go):
+    table = Table("Answer", ("quantity", "value"), (("device", "T4"), ("free", 0.5)))
+    result = replace(no_go.results[0], observation=Observation({}, (table,)))
+    assert rows.examples(result) == ("device: T4", "free: 0.5")

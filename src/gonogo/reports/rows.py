@@ -121,8 +121,9 @@ def examples(result: Result, most: int = 2) -> tuple[str, ...]:
 
 
 def _example(columns: tuple[str, ...], row: tuple[Cell, ...]) -> str:
-    """'name conv1.weight, norm 0.02': what is empty is left out."""
-    pairs = [
-        (name, number(cell) if isinstance(cell, float) else str(cell)) for name, cell in zip(columns, row, strict=True)
-    ]
+    """'norm1.weight: 0.02' of two columns, 'name norm1.weight, norm 0.02, ...' of more: what is empty is left out."""
+    cells = [number(cell) if isinstance(cell, float) else str(cell) for cell in row]
+    if len(cells) == 2:
+        return textwrap.shorten(": ".join(cells), 200)
+    pairs = zip(columns, cells, strict=True)
     return textwrap.shorten(", ".join(f"{name} {cell}" for name, cell in pairs if cell not in ("", "None")), 200)
