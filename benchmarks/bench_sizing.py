@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "sizing"))
 
@@ -24,7 +22,7 @@ from peers import PEERS, ask  # noqa: E402
 
 from gonogo.sizing import fake_card, plans, strategies  # noqa: E402
 from gonogo.sizing.allocator import MIB  # noqa: E402
-from gonogo.sizing.recorded import Replay, Segment, replay  # noqa: E402
+from gonogo.sizing.recorded import Replay, load, replay  # noqa: E402
 from gonogo.sizing.step import Step, trace  # noqa: E402
 
 RESULTS = HERE / "results" / "sizing.json"
@@ -43,15 +41,6 @@ def predicted(case: Case) -> tuple[float, float, float]:
     started = time.process_time()
     fit = trace(build).history.fit()
     return fit.allocated / MIB, fit.reserved / MIB, time.process_time() - started
-
-
-def recorded(path: Path) -> Replay:
-    """One recorded trace on the simulated allocator."""
-    with np.load(path) as arrays:
-        events = [tuple(map(int, row)) for row in arrays["events"]]
-        segments = [Segment(int(a), int(b), bool(c), int(d)) for a, b, c, d in arrays["final_segments"]]
-        used = {int(at): int(size) for _, at, size, active in arrays["final_blocks"] if active}
-    return replay(events, segments, used)  # type: ignore[arg-type]
 
 
 def large() -> dict[str, float]:
@@ -77,7 +66,7 @@ def measure(folder: Path | None, with_peers: bool) -> dict[str, Any]:
             f"  reserved {reserved:7.0f} of {case.reserved:7.0f} {reserved / case.reserved - 1:+7.2%}  {row['peers']}",
             flush=True,
         )
-    replays = {path.stem: recorded(path) for path in sorted(folder.glob("*.npz"))} if folder else {}
+    replays = {path.stem: replay(*load(path)) for path in sorted(folder.glob("*.npz"))} if folder else {}
     for name, one in replays.items():
         print(f"{name:34} {one.exact} of {one.allocations} addresses, {one.segments_wanted} of {one.segments} segments")
     command = [sys.executable, __file__, "--large"]

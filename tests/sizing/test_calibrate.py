@@ -8,7 +8,7 @@ import torch
 
 from gonogo.errors import SubjectError
 from gonogo.sizing.calibrate import calibrate
-from gonogo.sizing.cost import step_seconds
+from gonogo.sizing.cost import step_time
 from gonogo.sizing.devices import device
 from gonogo.sizing.workload import Kernel, Work
 
@@ -37,7 +37,7 @@ def test_what_is_not_measured_comes_from_the_table(here):
 
 def test_a_measured_rate_is_what_matrices_are_predicted_with(here):
     work = Work(Counter([Kernel("mm", "matmul", "forward", "float32", 10**12, 10**12, 0)]))
-    assert step_seconds(work, here).point == pytest.approx(1e12 / here.flops["float32"])
+    assert step_time(work, here).seconds.point == pytest.approx(1e12 / here.flops["float32"])
 
 
 def test_nothing_is_left_changed(here):

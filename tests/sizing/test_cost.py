@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gonogo.errors import SubjectError
-from gonogo.sizing.cost import checkpoint_storage, cost, seconds_at, step_seconds, step_time
+from gonogo.sizing.cost import checkpoint_storage, cost, seconds_at, step_time
 from gonogo.sizing.devices import device, table
 from gonogo.sizing.workload import Kernel, Work
 
@@ -40,14 +40,14 @@ def cheap(name="A100", **changes):
 
 @given(WORK, DEVICES, st.integers(1, 64))
 def test_low_point_and_high_are_in_order(work, device, gpus):
-    seconds = step_seconds(work, device, gpus)
+    seconds = step_time(work, device, gpus).seconds
     assert 0 < seconds.low <= seconds.point <= seconds.high
 
 
 @given(WORK, DEVICES, st.integers(1, 64))
 def test_twice_the_work_takes_no_less_and_at_most_twice(work, device, gpus):
-    once = step_seconds(work, device, gpus).point
-    twice = step_seconds(Work(work.counts + work.counts), device, gpus).point
+    once = step_time(work, device, gpus).seconds.point
+    twice = step_time(Work(work.counts + work.counts), device, gpus).seconds.point
     assert once <= twice <= 2 * once * (1 + 1e-9)
 
 
@@ -56,27 +56,27 @@ def test_a_faster_device_takes_no_longer(work, device, factor):
     faster = replace(
         device, bandwidth=device.bandwidth * factor, flops={k: v * factor for k, v in device.flops.items()}
     )
-    assert step_seconds(work, faster).high <= step_seconds(work, device).high * (1 + 1e-9)
+    assert step_time(work, faster).seconds.high <= step_time(work, device).seconds.high * (1 + 1e-9)
 
 
 @given(WORK, DEVICES, st.integers(2, 64))
 def test_more_ranks_do_not_hasten_the_step_of_one(work, device, gpus):
-    assert step_seconds(work, device, gpus).point >= step_seconds(work, device, 1).point * (1 - 1e-9)
+    assert step_time(work, device, gpus).seconds.point >= step_time(work, device, 1).seconds.point * (1 - 1e-9)
 
 
 @given(WORK, DEVICES, st.floats(0.001, 1000.0))
 def test_a_step_takes_at_least_as_long_as_its_data(work, device, loader):
-    seconds = step_seconds(work, device, loader_seconds=loader)
+    seconds = step_time(work, device, loader_seconds=loader).seconds
     assert seconds.low >= loader
-    assert seconds.point <= max(step_seconds(work, device).point, loader)
+    assert seconds.point <= max(step_time(work, device).seconds.point, loader)
 
 
 def test_a_matrix_product_takes_a_share_of_the_peak():
-    assert step_seconds(only(), cheap()).point == pytest.approx(1e12 / (312e12 * 0.70))
+    assert step_time(only(), cheap()).seconds.point == pytest.approx(1e12 / (312e12 * 0.70))
 
 
 def test_a_copy_takes_a_share_of_the_bandwidth():
-    assert step_seconds(only("memory", 0, 2039 * 10**9), cheap()).point == pytest.approx(1 / 0.80)
+    assert step_time(only("memory", 0, 2039 * 10**9), cheap()).seconds.point == pytest.approx(1 / 0.80)
 
 
 def test_small_kernels_wait_for_the_host():
@@ -94,7 +94,7 @@ def test_a_ring_carries_its_share_over_the_link(operator, passes):
 
 def test_exchanges_hide_behind_arithmetic_at_best_and_not_at_all_at_worst():
     both = Work(only(flops=10**14).counts + only("exchange", 0, 10**10, operator="all_gather").counts)
-    alone, time = step_seconds(only(flops=10**14), cheap()), step_time(both, cheap(), 8)
+    alone, time = step_time(only(flops=10**14), cheap()).seconds, step_time(both, cheap(), 8)
     assert time.seconds.low == pytest.approx(alone.low)
     assert time.seconds.high == pytest.approx((alone.point + time.parts["exchange"]) * 1.25)
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from gonogo.sizing.recorded import Segment, replay
+from gonogo.sizing.recorded import load, replay
 
 FOLDER = next(
     (p / "shared/data/cuda_allocator_traces" for p in Path(__file__).parents if (p / "shared/data").exists()), None
@@ -17,23 +16,12 @@ pytestmark = pytest.mark.skipif(not TRACES, reason="no recorded traces beside th
 AMBIGUOUS = "a_512_training"
 
 
-def played(path):
-    with np.load(path) as arrays:
-        events = [tuple(map(int, row)) for row in arrays["events"]]
-        segments = [
-            Segment(int(at), int(size), bool(small), int(stream))
-            for at, size, small, stream in arrays["final_segments"]
-        ]
-        used = {int(at): int(size) for _, at, size, active in arrays["final_blocks"] if active}
-    return replay(events, segments, used)
-
-
 @pytest.mark.parametrize("path", [path for path in TRACES if path.stem != AMBIGUOUS], ids=lambda path: path.stem)
 def test_every_block_lands_where_it_did_on_the_card(path):
-    assert played(path).address_exact
+    assert replay(*load(path)).address_exact
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
 def test_segments_and_reserved_bytes_are_those_of_the_card(path):
-    found = played(path)
+    found = replay(*load(path))
     assert (found.segments_wanted, found.peak_reserved) == (found.segments, found.recorded_peak_reserved)

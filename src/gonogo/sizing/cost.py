@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from gonogo.errors import SubjectError
 from gonogo.sizing.devices import Device
 from gonogo.sizing.roofline import Interval, StepTime
-from gonogo.sizing.roofline import step_seconds as step_seconds
 from gonogo.sizing.roofline import step_time as step_time
 from gonogo.sizing.workload import Work
 from gonogo.sizing.workload import work_of as work_of

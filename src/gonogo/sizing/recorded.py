@@ -6,6 +6,9 @@ then the record is played forwards, and each address that the simulation gives i
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from gonogo.sizing.allocator import SMALL, Allocator, Block, rounded
 
@@ -21,6 +24,17 @@ class Segment:
     size: int
     small: bool
     stream: int
+
+
+def load(path: Path) -> tuple[list[Event], list[Segment], dict[int, int]]:
+    """Events, segments and blocks in use of a record: an npz file of events, final_segments and final_blocks."""
+    with np.load(path, allow_pickle=False) as arrays:
+        events = [(int(action), int(at), int(size), int(stream)) for action, at, size, stream in arrays["events"]]
+        segments = [
+            Segment(int(at), int(size), bool(small), int(st)) for at, size, small, st in arrays["final_segments"]
+        ]
+        used = {int(at): int(size) for _, at, size, active in arrays["final_blocks"] if active}
+    return events, segments, used
 
 
 @dataclass(slots=True)

@@ -69,23 +69,6 @@ class StepTime:
     bound: str
 
 
-def step_seconds(
-    work: Work,
-    device: Device,
-    gpus: int = 1,
-    strategies: Sequence[Offloading] = (),
-    *,
-    parameters: int = 0,
-    loader_seconds: float = 0.0,
-    shares: Mapping[str, float] | None = None,
-) -> Interval:
-    """Seconds of one step; see `step_time`."""
-    time = step_time(
-        work, device, gpus, strategies, parameters=parameters, loader_seconds=loader_seconds, shares=shares
-    )
-    return time.seconds
-
-
 def step_time(
     work: Work,
     device: Device,
