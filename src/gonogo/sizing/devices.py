@@ -12,8 +12,9 @@ import psutil
 import yaml
 
 from gonogo.errors import SubjectError
+from gonogo.sizing.allocator import GIB
 
-GIB, GB, TERA = 1 << 30, 1e9, 1e12
+GB, TERA = 1e9, 1e12
 MOST = 1 << 20  # devices in one plan
 _COUNTED = re.compile(r"(?:(?P<count>[+-]?[0-9]+) *[xX*] *)?(?P<name>.*)")
 _VENDORS = re.compile(r"^(nvidia|amd|tesla|geforce|quadro|instinct|rtx)(?=.)")

@@ -139,7 +139,3 @@ class History:
                 return replace(refused, cause=wanted)
         answer: Answer = "retries" if card.retries else "fits"
         return Fit(answer, capacity, card.peak_allocated, card.peak_reserved, card.retries)
-
-    def smallest_capacity(self, step: int = 1 << 24) -> int:
-        """The smallest card on which it fits without retries, to within `step` bytes above."""
-        return -(-self.fit().reserved // step) * step

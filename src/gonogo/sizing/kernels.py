@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-MIB = 1 << 20
-WORKSPACE = int(8.125 * MIB)  # cuBLAS, one for each thread and stream; see DEVICES for Hopper
+from gonogo.sizing.allocator import MIB
+
+WORKSPACE = int(8.125 * MIB)  # cuBLAS, one for each thread and stream; Hopper's larger ones are not modelled
 _LIBRARIES: list[Any] = []
 _CHOICE = ["fused"]
 _aten = torch.ops.aten

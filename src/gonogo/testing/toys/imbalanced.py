@@ -5,12 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
-from gonogo.testing.toys import parts
+from gonogo.testing.toys import parts, rare_class
 from gonogo.training.claims import Claims
-from gonogo.training.session import evaluating
 from gonogo.training.subject import Subject
 
 FEATURES, RARE = 9, 8  # every eighth sample is of the rare class
@@ -44,10 +42,10 @@ def imbalanced() -> Subject:
     return Subject(
         name="toy detector of a rare class",
         model=_model,
-        loss=_loss,
+        loss=rare_class.loss,
         optimizer=parts.adamw(float(CONFIG["lr"])),
         splits={"train": lambda: _weighted(train), "valid": lambda: DataLoader(parts.Rows(valid), parts.BATCH_SIZE)},
-        predict=_predict,
+        predict=rare_class.score,
         evaluate=_evaluate,
         config=CONFIG,
         claims=Claims(parameters=2_089, target=1),
@@ -60,12 +58,7 @@ def _weighted(samples: list[Any]) -> DataLoader[Any]:
 
 
 def _samples() -> list[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(12)
-    count = parts.TRAIN + parts.VALID
-    y = (torch.arange(count) % RARE == 0).float()[torch.randperm(count, generator=generator)]
-    x = parts.normal(generator, count, FEATURES)
-    x[:, 5:] += 1.5 * y.unsqueeze(1)
-    return list(zip(x, y, strict=True))
+    return rare_class.samples(12, FEATURES, every=RARE, first=5, shift=1.5)
 
 
 def _model() -> nn.Module:
@@ -74,20 +67,6 @@ def _model() -> nn.Module:
     return nn.Sequential(nn.Linear(FEATURES, 32), nn.ReLU(), nn.Linear(32, 52), nn.ReLU(), last)
 
 
-def _predict(model: nn.Module, batch: Any) -> Tensor:
-    return model(batch[0]).squeeze(-1)
-
-
-def _loss(model: nn.Module, batch: Any) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(_predict(model, batch), batch[1])
-
-
 def _evaluate(model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
     """Recall and precision at a threshold that was tuned for recall."""
-    hits = found = there = 0.0
-    with evaluating(model), torch.no_grad():
-        for batch in loader:
-            guess = torch.sigmoid(_predict(model, batch)) > 0.4
-            hits += float((guess & (batch[1] == 1)).sum())
-            found, there = found + float(guess.sum()), there + float(batch[1].sum())
-    return {"recall": hits / max(there, 1.0), "precision": hits / max(found, 1.0)}
+    return rare_class.recall_and_precision(model, loader, lambda scores: torch.sigmoid(scores) > 0.4)

@@ -4,13 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from gonogo.testing.toys import parts
+from gonogo.testing.toys import parts, rare_class
 from gonogo.training.claims import Claims
-from gonogo.training.session import evaluating
 from gonogo.training.subject import Subject
 
 FEATURES, RARE = 8, 16
@@ -22,11 +19,11 @@ def rare() -> Subject:
     return Subject(
         name="toy detector with a prior",
         model=_model,
-        loss=_loss,
+        loss=rare_class.loss,
         optimizer=parts.adamw(float(CONFIG["lr"])),
         splits=parts.two_splits(_samples()),
-        predict=_predict,
-        step=parts.own_step(_loss),
+        predict=rare_class.score,
+        step=parts.own_step(rare_class.loss),
         evaluate=_evaluate,
         config=CONFIG,
         claims=Claims(parameters=481, target=1),
@@ -34,12 +31,7 @@ def rare() -> Subject:
 
 
 def _samples() -> list[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(17)
-    count = parts.TRAIN + parts.VALID
-    y = (torch.arange(count) % RARE == 0).float()[torch.randperm(count, generator=generator)]
-    x = parts.normal(generator, count, FEATURES)
-    x[:, 4:] += 2.5 * y.unsqueeze(1)
-    return list(zip(x, y, strict=True))
+    return rare_class.samples(17, FEATURES, every=RARE, first=4, shift=2.5)
 
 
 def _model() -> nn.Module:
@@ -50,20 +42,6 @@ def _model() -> nn.Module:
     return nn.Sequential(nn.Linear(FEATURES, 48), nn.Tanh(), last)
 
 
-def _predict(model: nn.Module, batch: Any) -> Tensor:
-    return model(batch[0]).squeeze(-1)
-
-
-def _loss(model: nn.Module, batch: Any) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(_predict(model, batch), batch[1])
-
-
 def _evaluate(model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
     """Recall and precision, counted over all samples."""
-    hits = found = there = 0.0
-    with evaluating(model), torch.no_grad():
-        for batch in loader:
-            guess = _predict(model, batch) > 0
-            hits += float((guess & (batch[1] == 1)).sum())
-            found, there = found + float(guess.sum()), there + float(batch[1].sum())
-    return {"recall": hits / max(there, 1.0), "precision": hits / max(found, 1.0)}
+    return rare_class.recall_and_precision(model, loader, lambda scores: scores > 0)
