@@ -50,17 +50,15 @@ def label_alignment(session: Session, *, batches: int = 3) -> Observation:
     rows: list[tuple[str, int, int, int]] = []
     found: dict[View, tuple[int, ...]] = {}
     wanted: dict[View, tuple[Supervision, ...]] = {}
-    looks_ahead = False
     for view in views:
         seen = wanted[view] = supervised(session, view=view, batches=batches)
         counts = {shift: agreement(seen, shift) for shift in _SHIFTS}
         rows += [(view.path, shift, equal, of) for shift, (equal, of) in counts.items()]
         sees = horizon(session, view=view)
-        looks_ahead = looks_ahead or sees > 0
         found[view] = tuple(shift - sees for shift, (equal, of) in counts.items() if of >= ROWS and equal >= 0.98 * of)
         if 1 not in found[view]:
             found[view] = tuple(s - sees for s, (equal, of) in counts.items() if of >= ROWS and equal == of)
-    ahead = 0 if looks_ahead and all_foreseen(session, wanted) else _decide(session, list(found.values()))
+    ahead = 0 if all_foreseen(session, wanted) else _decide(session, list(found.values()))
     table = Table("Wanted tokens that stand so many positions later in the input", _COLUMNS, tuple(rows))
     return Observation({"ahead": Measurement(ahead, "{position}", n=rows[0][3])}, (table,))
 
