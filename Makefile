@@ -8,13 +8,20 @@ export OMP_NUM_THREADS ?= 1
 
 install: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+# What a user needs; the frameworks and trackers that only tests need are a gigabyte more.
+.venv/.demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[examples]"
+	touch $@
+
 # A healthy run, then the same run with one mistake. The second one ends in exit code 1, and that is right.
-demo: install
+demo: .venv/.demo
 	$(BIN)/gonogo run examples/digits.py:subject --out .gonogo/demo/healthy
 	$(BIN)/gonogo run examples/broken/digits_leak.py:subject --out .gonogo/demo/broken; test $$? -eq 1
 	@echo
