@@ -1,4 +1,4 @@
-"""Write everything that is generated from the checks: the index, the JSON schemas and docs/checks.
+"""Write everything that is generated: the index of checks, the JSON schemas, docs/checks and docs/coverage.md.
 
 `python tools/generate.py --check` changes nothing and fails if something is out of date.
 """
@@ -6,6 +6,8 @@
 import json
 import sys
 from pathlib import Path
+
+import traceability
 
 from gonogo.core import pages, profile
 from gonogo.core.catalogue import INDEX, discover, to_json
@@ -25,6 +27,7 @@ def wanted() -> dict[Path, str]:
         PACKAGE / "reports" / "report.schema.json": as_json.schema_text(),
         PACKAGE / "profiles" / "profile.schema.json": json.dumps(profile.schema(), indent=1) + "\n",
         DOCS / "README.md": pages.as_index(catalogue),
+        traceability.PAGE: traceability.page(),
     }
     return files | {_page(check): pages.as_page(check) for check in catalogue}
 
