@@ -25,24 +25,33 @@ def locate(text: str, overrides: Mapping[str, Any]) -> Subject:
     Raises:
         SubjectError: Nothing usable is there; the message says what was looked for and what is nearest.
     """
-    where, _, attribute = text.rpartition(":") if ":" in text else (text, "", "")
-    if where.endswith((".yaml", ".yml")) or text.endswith((".yaml", ".yml")):
+    if text.rpartition(":")[0].endswith((".yaml", ".yml")) or text.endswith((".yaml", ".yml")):
         return _from_yaml(Path(text), overrides)
+    return call(find(text, "subject"), overrides, text)
+
+
+def find(text: str, part: str) -> Any:
+    """The object that `text` names; a file without a name means its `part`, a recipe the `build` of its `part`.
+
+    Raises:
+        SubjectError: Nothing is there; the message says what was looked for and what is nearest.
+    """
+    where, _, attribute = text.rpartition(":") if ":" in text else (text, "", "")
     if where.endswith(".py"):
-        return _from_module(_load_file(Path(where)), attribute or "subject", text, overrides)
+        return _attribute(_load_file(Path(where)), attribute or part, text)
     if attribute:
-        return _from_module(_import(where, text), attribute, text, overrides)
-    return _from_recipe(text, overrides)
+        return _attribute(_import(where, text), attribute, text)
+    return _attribute(_recipe(text, part), "build", text)
 
 
-def _from_module(module: ModuleType, attribute: str, text: str, overrides: Mapping[str, Any]) -> Subject:
+def _attribute(module: ModuleType, attribute: str, text: str) -> Any:
     target: Any = module
     for part in attribute.split("."):
         if not hasattr(target, part):
             names = [name for name in vars(target) if not name.startswith("_")]
             raise SubjectError(f"{text}: there is no {part!r} there.{did_you_mean(part, names)}")
         target = getattr(target, part)
-    return call(target, overrides, text)
+    return target
 
 
 def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
@@ -53,11 +62,16 @@ def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
         return target
     if not callable(target):
         raise SubjectError(f"{text} is {type(target).__name__}; expected a Subject or a function that returns one")
+    return plain.as_subject(built(target, arguments, text), lambda: built(target, arguments, text), text)
+
+
+def built(target: Callable[..., Any], arguments: Mapping[str, Any], text: str) -> Any:
+    """What the function returns for these keyword arguments.
+
+    Raises:
+        SubjectError: It does not take them, or it raised.
+    """
     _refuse_wrong_arguments(target, arguments, text)
-    return plain.as_subject(_called(target, arguments, text), lambda: _called(target, arguments, text), text)
-
-
-def _called(target: Callable[..., Any], arguments: Mapping[str, Any], text: str) -> Any:
     try:
         return target(**arguments)
     except GonogoError:
@@ -141,24 +155,25 @@ def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
     arguments = content.get("init_args", {}) if "class_path" in content else _without(content, "_target_")
     name, _, attribute = target.replace(":", ".").rpartition(".")
     sys.path[:0] = [str(path.resolve().parent)]
-    return _from_module(_import(name, f"{path}: {target}"), attribute, target, {**arguments, **overrides})
+    found = _attribute(_import(name, f"{path}: {target}"), attribute, target)
+    return call(found, {**arguments, **overrides}, target)
 
 
 def _without(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != key}
 
 
-def _from_recipe(name: str, overrides: Mapping[str, Any]) -> Subject:
-    names = recipes()
+def _recipe(name: str, part: str) -> ModuleType:
+    names = recipes(part)
     if name not in names:
         known = f" Recipes: {', '.join(names)}." if names else ""
         near = did_you_mean(name, [*names, *(str(path) for path in Path().glob("*.py"))])
-        raise SubjectError(f"{name!r} is not a subject. SUBJECT is {FORMS}.{known}{near}")
-    return _from_module(_import(f"{RECIPES}.{name}.subject", name), "build", name, overrides)
+        raise SubjectError(f"{name!r} is not a {part}. SUBJECT is {FORMS}.{known}{near}")
+    return _import(f"{RECIPES}.{name}.{part}", name)
 
 
-def recipes() -> list[str]:
-    """Names of the installed recipes."""
+def recipes(part: str = "subject") -> list[str]:
+    """Names of the installed recipes that have this part."""
     package = importlib.util.find_spec(RECIPES)
     folders = package.submodule_search_locations if package else None
-    return sorted(path.parent.name for folder in folders or () for path in Path(folder).glob("*/subject.py"))
+    return sorted(path.parent.name for folder in folders or () for path in Path(folder).glob(f"*/{part}.py"))
