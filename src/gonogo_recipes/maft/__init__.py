@@ -1,0 +1,1 @@
+"""MAFT: sentiment from text, audio and visual streams by a fusion transformer with attention bottlenecks."""
