@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two threads on two busy cores were 10 to 30 times slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing clean
+.PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing bench-gpu clean
 
 install: .venv/.installed
 
@@ -61,6 +61,10 @@ bench-faults: install
 bench-sizing: install
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[peers]"
 	$(BIN)/python benchmarks/bench_sizing.py
+
+# The same on this machine's own card: 24 configurations, predicted before they are measured. Ten minutes.
+bench-gpu: install
+	$(BIN)/python benchmarks/bench_gpu.py
 
 clean:
 	rm -rf .venv .gonogo build src/*.egg-info

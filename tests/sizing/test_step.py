@@ -93,6 +93,39 @@ def test_autocast_keeps_half_precision_copies_of_weights():
     assert WIDTH * WIDTH * 2 in sizes
 
 
+def test_cross_entropy_under_autocast_takes_the_type_that_it_asks_for_and_sums_in_single_precision():
+    def mixed(model, x):
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return nn.functional.cross_entropy(model(x), torch.zeros(ROWS, dtype=torch.long))
+
+    sizes = [(one.operator, one.size) for one in program(loss=mixed).trace(steps=1).history.allocations]
+    softmax = sizes.index(("aten._log_softmax.default", ROWS * WIDTH * 2))
+    assert sizes[softmax + 1] == ("aten._to_copy.default", ROWS * WIDTH * 4)
+
+
+def test_a_recurrent_layer_under_autocast_casts_its_weights_once():
+    def mixed(model, x):
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return model(x.view(4, -1, WIDTH))[0].float().square().mean()
+
+    lstm = program(lambda: nn.LSTM(WIDTH, WIDTH, batch_first=True), mixed).trace(steps=1).history
+    half = 4 * WIDTH * WIDTH * 2  # bytes of a matrix of the four gates
+    casts = [one for one in lstm.allocations if one.size == half and "_to_copy" in one.operator]
+    assert len(casts) == 2  # of the input, and of the state
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_model_that_is_converted_keeps_its_parameters_and_their_ties(tied):
+    def converted():
+        model = network()
+        if tied:
+            model[2].weight = model[0].weight
+        return model.to(torch.bfloat16)
+
+    kinds = peak(program(converted, lambda model, x: model(x.bfloat16()).float().square().mean())).kinds
+    assert kinds["weights"] == (WEIGHTS - WIDTH * WIDTH * 4 * tied) // 2
+
+
 def test_the_peak_names_the_module_that_asked_for_it():
     found = peak(program(rows=65536), steps=1)
     assert found.cause.phase in ("forward", "backward", "loss")

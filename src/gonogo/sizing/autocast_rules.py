@@ -16,6 +16,9 @@ _LIBRARIES: list[Any] = []  # registrations live as long as these
 _CASTS: dict[int, tuple[Tensor, Tensor]] = {}  # half-precision copies of weights, kept until autocast ends
 _HEADER = "include/ATen/autocast_mode.h"
 _LISTS = {"low": "LOWER_PRECISION_FP", "full": "FP32", "output": "FP32_SET_OPT_DTYPE", "widest": "PROMOTE"}
+# Not in the header: on a card these are one call of cuDNN, for which all inputs are cast once. Here they are written
+# out, and each of their small steps would cast its weights anew.
+_RECURRENT = [(name, kind) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu") for kind in ("input", "data")]
 
 
 def install(device: str) -> None:
@@ -24,7 +27,7 @@ def install(device: str) -> None:
     everything_else.fallback(torch.library.fallthrough_kernel)
     rules = torch.library.Library("aten", "IMPL", "AutocastPrivateUse1")
     for kind, macro in _LISTS.items():
-        for name, overload in listed(macro):
+        for name, overload in listed(macro) + (_RECURRENT if kind == "low" else []):
             packet = getattr(torch.ops.aten, name, None)
             operator = getattr(packet, overload, None)
             if operator is not None:
@@ -53,20 +56,28 @@ def _clear_with_autocast() -> None:
 
 
 def _wrapped(operator: Any, kind: str, device: str) -> Callable[..., Any]:
+    names = [argument.name for argument in operator._schema.arguments]
+    place = names.index("dtype") if "dtype" in names else len(names)
     keys = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)  # type: ignore[attr-defined]
 
     def run(*args: Any, **kwargs: Any) -> Any:
         with torch._C._ExcludeDispatchKeyGuard(keys):
             if kind == "output":
-                if _concerns(args[0], device) and kwargs.get("dtype") is None and args[0].dtype != torch.float32:
-                    kwargs["dtype"] = torch.float32
-                return operator(*args, **kwargs)
+                return operator(*args[:place], **_with_wide_output(args, kwargs, place, device))
             target = _target(kind, (args, kwargs), device)
             if target is not None:
                 args, kwargs = tree_map(lambda leaf: _cast(leaf, target, device), (args, kwargs))
             return operator(*args, **kwargs)
 
     return run
+
+
+def _with_wide_output(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, device: str) -> dict[str, Any]:
+    """Keyword arguments, with the dtype that autocast asks for where the caller, who may give it in place, does not."""
+    dtype = args[place] if len(args) > place else kwargs.get("dtype")
+    if dtype is None and _concerns(args[0], device) and args[0].dtype != torch.float32:
+        dtype = torch.float32
+    return {**kwargs, "dtype": dtype}
 
 
 def _target(kind: str, given: Any, device: str) -> torch.dtype | None:

@@ -139,6 +139,7 @@ def _fake() -> Iterator[FakeTensorMode]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_attribute(FakeTensorMode, "avoid_device_init", property(lambda self: True)))
         stack.enter_context(_attribute(torch.autocast, "__init__", _autocast_here(torch.autocast.__init__)))
+        stack.enter_context(_attribute(nn.Module, "_apply", _apply))
         stack.enter_context(_without_initial_values())
         mode = stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         stack.enter_context(_CudaIsHere())
@@ -206,6 +207,24 @@ def _without_initial_values() -> Iterator[None]:
         for name in names:
             stack.enter_context(_attribute(nn.init, name, lambda tensor, *args, **kwargs: tensor))
         yield
+
+
+def _apply(module: nn.Module, change: Any, recurse: bool = True) -> nn.Module:
+    """nn.Module._apply as it treats real tensors: parameters stay the same objects and get new data.
+
+    For fake tensors torch exchanges the objects, which fails once anything refers to them weakly.
+    """
+    for child in module.children() if recurse else ():
+        child._apply(change)
+    with torch.no_grad():
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                parameter.data = change(parameter)
+                if parameter.grad is not None:
+                    parameter.grad.data = change(parameter.grad)
+    for name, buffer in module._buffers.items():
+        module._buffers[name] = None if buffer is None else change(buffer)
+    return module
 
 
 @contextlib.contextmanager
