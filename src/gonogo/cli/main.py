@@ -39,7 +39,7 @@ def _root(
 def main() -> None:
     """Run the command line; every error becomes a sentence and an exit code."""
     _open_standard_streams()
-    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size
+    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size, study, train
 
     for verb in (
         run.run,
@@ -50,6 +50,8 @@ def main() -> None:
         judge.judge,
         report.report,
         selftest.selftest,
+        study.study,
+        train.train,
     ):
         app.command("list" if verb is show.show else None)(verb)
     app.add_typer(new.app, name="new")

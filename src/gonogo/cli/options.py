@@ -1,5 +1,7 @@
 """The options that several verbs share, and how they are read."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +21,12 @@ Overrides = Annotated[
 ProfileOption = Annotated[
     str, typer.Option("--profile", "-p", help="quick, standard, full, or the path of a YAML file.")
 ]
+OwnProfile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", "-p", help="quick, standard, full, or a YAML file; default: the recipe's own, else standard."
+    ),
+]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="PREFIX", help="Run only checks that start so.")]
 Without = Annotated[list[str] | None, typer.Option("--skip", metavar="PREFIX", help="Leave out checks that start so.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
@@ -28,11 +36,24 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More: tracebacks
 
 
 def chosen_profile(
-    name: str, only: list[str] | None, skip: list[str] | None, budget: str | None = None, limit: str | None = None
+    subject: str,
+    name: str | None,
+    only: list[str] | None,
+    skip: list[str] | None,
+    budget: str | None = None,
+    limit: str | None = None,
 ) -> Profile:
-    """The profile with what the command line changes."""
+    """The profile of that name, or the subject's own, with what the command line changes."""
     selection = Selection(tuple(only or ()), tuple(skip or ()), budget, limit)
-    return selection.apply(load_profile(name))
+    return selection.apply(load_profile(own_profile(subject) if name is None else name))
+
+
+def own_profile(subject: str) -> str:
+    """The profile in the folder of a recipe, else the standard one; nothing is imported to find it."""
+    package = find_spec("gonogo_recipes")
+    folders = (package.submodule_search_locations if package else None) or ()
+    files = (Path(folder) / subject / "profile.yaml" for folder in folders if subject.isidentifier())
+    return next((str(file) for file in files if file.is_file()), "standard")
 
 
 def parsed(overrides: list[str] | None) -> dict[str, Any]:

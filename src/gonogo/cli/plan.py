@@ -10,13 +10,13 @@ from gonogo.execution.supervisor import Request, Workers, prepare
 def plan(
     subject: options.SubjectArgument,
     overrides: options.Overrides = None,
-    profile: options.ProfileOption = "standard",
+    profile: options.OwnProfile = None,
     only: options.Only = None,
     skip: options.Without = None,
     device: options.Device = "auto",
 ) -> int:
     """Show what `run` would do; SUBJECT is loaded, nothing is measured."""
-    chosen = options.chosen_profile(profile, only, skip)
+    chosen = options.chosen_profile(subject, profile, only, skip)
     workers = Workers(Request(subject, chosen, options.parsed(overrides), device))
     try:
         planned = prepare(workers._request, workers)

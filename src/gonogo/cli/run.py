@@ -16,7 +16,7 @@ from gonogo.reports import as_text, files
 def run(
     subject: options.SubjectArgument,
     overrides: options.Overrides = None,
-    profile: options.ProfileOption = "standard",
+    profile: options.OwnProfile = None,
     only: options.Only = None,
     skip: options.Without = None,
     device: options.Device = "auto",
@@ -29,7 +29,7 @@ def run(
     """Measure SUBJECT and answer GO, NO-GO or HOLD."""
     request = Request(
         subject=subject,
-        profile=options.chosen_profile(profile, only, skip, budget, time_limit),
+        profile=options.chosen_profile(subject, profile, only, skip, budget, time_limit),
         overrides=options.parsed(overrides),
         device=device,
         resume=resume,

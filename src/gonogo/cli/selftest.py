@@ -18,11 +18,11 @@ def selftest(
     overrides: options.Overrides = None,
     only: options.Only = None,
     device: options.Device = "cpu",
-    profile: options.ProfileOption = "standard",
+    profile: options.OwnProfile = None,
     full: Annotated[bool, typer.Option("--full", help="Show each fault to every check, not to its own alone.")] = False,
 ) -> int:
     """Prove that the checks catch their faults: on the toys (the detection matrix), or in SUBJECT (a fire drill)."""
-    chosen = options.chosen_profile(profile, only, None)
+    chosen = options.chosen_profile(subject, profile, only, None)
     checks = [check for check in load_index() if not only or any(check.id.startswith(prefix) for prefix in only)]
     if not subject:
         rows = matrix(checks, chosen, _told, full=full)
