@@ -49,7 +49,9 @@ def training_steps(session: Session, *, steps: int = 3) -> Steps:
     weights = {name: float(parameter.detach().norm()) for name, parameter in trainable.items()}
     norms: dict[str, list[float | None]] = {name: [] for name in trainable}
 
-    def look(*_: object) -> None:
+    def look(optimizer: object, *_: object) -> None:
+        if getattr(optimizer, "found_inf", 0):  # a loss scaler tells a fused optimizer to skip this step
+            return
         for name, parameter in trainable.items():
             norms[name].append(gradient_norm(parameter))
 
@@ -75,4 +77,7 @@ def gradient_norm(parameter: nn.Parameter) -> float | None:
     if gradient is None:
         return None
     dense = gradient.coalesce().values() if gradient.is_sparse else gradient
-    return float(torch.linalg.vector_norm(dense.detach().float()))
+    size = dense.detach().abs() if dense.is_complex() else dense.detach()
+    # The squares of a large gradient overflow in float32; not every device has float64.
+    wide = torch.float32 if size.is_mps else torch.float64
+    return float(torch.linalg.vector_norm(size, dtype=wide))
