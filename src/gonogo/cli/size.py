@@ -1,5 +1,6 @@
 """`gonogo size`: will it fit, how long, what will it cost, and what is the smallest change that makes it fit?"""
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ def size(
     ] = None,
     seq: Annotated[int | None, typer.Option("--seq", min=1, help="Tokens in a row.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Rows in a micro-batch.")] = None,
+    price: Annotated[float | None, typer.Option("--price", min=0, help="USD per device and hour, for yours.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the reports.")] = None,
     verbose: options.Verbose = False,
 ) -> int:
@@ -40,7 +42,7 @@ def size(
     from gonogo.cli.sizing import question  # torch, which `--help` must not load
 
     started, clock = datetime.now(tz=UTC), time.monotonic()
-    asked = question(subject, options.parsed(overrides), gpu, strategy, seq, batch)
+    asked = question(subject, options.parsed(overrides), gpu, strategy, seq, batch, price, _told)
     folder = prepared(out, f"size {subject}")
     profile = Selection(only=CHECKS).apply(load_profile("standard"))
     report = Report(
@@ -57,6 +59,11 @@ def size(
     say("\n".join(_tables(report)))
     say(f"Report: {shown(written['html'])}")
     return report.exit_code
+
+
+def _told(text: str) -> None:
+    if os.isatty(2):
+        typer.echo(text, err=True)
 
 
 def _judged(profile: Profile, observations: dict[str, Observation]) -> list[Result]:

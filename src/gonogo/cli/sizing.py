@@ -1,6 +1,6 @@
 """What `gonogo size` was asked, with torch: the program, the devices and the strategies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Question:
     plan: plans.Plan
     kinds: tuple[tuple[int, Device], ...]
     strategy: str
+    tell: Callable[[str], None] = print
 
     @property
     def name(self) -> str:
@@ -74,7 +75,8 @@ class Question:
 
     def _changes(self, worst: Sizing) -> list[changes.Change]:
         chosen = strategies.parse(self.strategy, worst.count)
-        return changes.smallest(self.plan.program, worst.device, worst.count, chosen)
+        self.tell(f"{worst.answer}; looking for the smallest change that makes it fit")
+        return changes.smallest(self.plan.program, worst.device, worst.count, chosen, self.tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def question(
     strategy: str | None,
     seq: int | None,
     batch: int | None,
+    price: float | None = None,
+    tell: Callable[[str], None] = print,
 ) -> Question | OnPaper:
     """The question, from the command line and what the subject itself states.
 
@@ -110,6 +114,8 @@ def question(
         if "memory_plan" in written and "model" not in written:
             return OnPaper(subject, written["memory_plan"])
     plan = _plan(subject, overrides, seq, batch)
+    if price is not None:
+        plan = replace(plan, training={**plan.training, "price_per_hour": price})
     wanted = gpu or plan.training.get("gpus")
     if not wanted:
         raise SubjectError(f"{subject}: no device was given; say --gpu 2xA5000, or training: gpus: in the plan")
@@ -117,7 +123,7 @@ def question(
     kinds = parse(str(wanted))
     for count, _ in kinds:
         strategies.parse(chosen, count)  # refused before anything takes time
-    return Question(plan, kinds, chosen)
+    return Question(plan, kinds, chosen, tell)
 
 
 def _plan(subject: str, overrides: Mapping[str, Any], seq: int | None, batch: int | None) -> plans.Plan:

@@ -5,7 +5,7 @@ step; what is left is traced, in order of its price in time, until something fit
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gonogo.errors import SubjectError
@@ -41,8 +41,17 @@ class Change:
     sizing: Sizing
 
 
-def smallest(program: Program, device: Device, count: int, chosen: Sequence[Strategy]) -> list[Change]:
-    """Changes that make it go, best first: on the devices given, and on more of them; empty if none was found."""
+def smallest(
+    program: Program,
+    device: Device,
+    count: int,
+    chosen: Sequence[Strategy],
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Change]:
+    """Changes that make it go, best first: on the devices given, and on more of them; empty if none was found.
+
+    `tell` hears of each one that is traced, which may take a while.
+    """
     found: list[Change] = []
     traces: Counter[int] = Counter()
     for names, number in _candidates(chosen, count):
@@ -53,6 +62,7 @@ def smallest(program: Program, device: Device, count: int, chosen: Sequence[Stra
             if _static(program, wanted) > device.memory_bytes * (1 - HEADROOM):
                 continue
             traces[number] += 1
+            tell(f"  trying: {_words(names, number, chosen, count, device) or 'as it is'}")
             sizing = size(program, device, number, wanted, steps=2, stop=True)
         except SubjectError:
             continue  # these contradict each other, or what the program is
