@@ -33,8 +33,9 @@ def test_a_small_model_fits_a_small_card(size):
     assert "seconds per step" in done.stdout
 
 
-def test_a_price_of_ones_own_takes_the_place_of_the_table(size):
-    assert "7.50 USD per device and hour, as given" in size("config.json", "--gpu", "T4", "--price", "7.5").stdout
+def test_a_price_of_ones_own_takes_the_place_of_the_table(size, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"model": SMALL, "training": {"tokens": 1_000_000}}))
+    assert "7.50 USD per device and hour, as given" in size("plan.json", "--gpu", "T4", "--price", "7.5").stdout
 
 
 def test_a_batch_beyond_the_card_is_a_no_go_with_what_would_do(size):
