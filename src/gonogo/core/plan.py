@@ -22,6 +22,7 @@ CATEGORIES = (
     "data",
     "model",
     "attention",
+    "modality",
     "sequence",
     "loss",
     "gradient",

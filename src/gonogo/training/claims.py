@@ -1,7 +1,7 @@
 """What the author of a training run says is true, so that it can be tested."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -22,6 +22,8 @@ class Claims:
         causal: The output at a position depends on no later position.
         packing: "isolated" if the documents packed into one row must not see each other.
         modalities: Fields of a batch that the answer must depend on.
+        masks: For each modality the field of its mask, True where there is content ("~name" where True is padding);
+            what it hides may be anything, even NaN.
         pad_id, eos_id, bos_id: Token ids of padding, end and begin of a sequence.
         accumulation: Calls of the step function for one update of the weights.
         final_lr, total_steps: Learning rate after the last of so many optimizer steps.
@@ -45,6 +47,7 @@ class Claims:
     causal: bool | None = None
     packing: str | None = None
     modalities: tuple[str, ...] = ()
+    masks: Mapping[str, str] = field(default_factory=dict)
     pad_id: int | None = None
     eos_id: int | None = None
     bos_id: int | None = None

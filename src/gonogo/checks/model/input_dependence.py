@@ -1,6 +1,5 @@
 """An input that the answer does not depend on was not used."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +15,11 @@ from gonogo.errors import NotApplicable
 from gonogo.instruments import roles
 from gonogo.instruments.recorded_call import wake
 from gonogo.instruments.rows import sample_rows
+from gonogo.instruments.streams import fields_of
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
-
-_BESIDES = r"mask|len|size|ids?$|index|pos|pad"
 
 
 @check(
@@ -63,7 +61,7 @@ def input_dependence(session: Session, *, steps: int = 3) -> Observation:
         later, together_later = _seen_now(session, batches[0], names, rows)
         matters, together = {name: matters[name] or later[name] for name in names}, together or together_later
     blind = not any(matters.values()) and not together
-    groups = {claim: _fields_of(claim, names) for claim in session.claims.modalities}
+    groups = {claim: fields_of(claim, names) for claim in session.claims.modalities}
     claimed = {name for group in groups.values() for name in group}
     deaf = [claim for claim, group in groups.items() if group and not any(matters[name] for name in group)]
     idle = [name for name in names if not matters[name] and name not in claimed and _is_feature(batches[0], name)]
@@ -116,12 +114,6 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 def _outputs(session: Session, batch: Any) -> dict[str, Tensor]:
     with torch.no_grad(), evaluating(session.model) as model, seeding.seeded(session.seed):
         return session.outputs(nested.clone(batch), model)
-
-
-def _fields_of(claim: str, names: list[str]) -> list[str]:
-    """The fields of a modality: those of its name, else those that begin with it, without its masks and lengths."""
-    exact = [name for name in names if claim in name.split(".")]
-    return exact or [name for name in names if name.startswith(claim) and not re.search(_BESIDES, name.lower())]
 
 
 def _is_feature(batch: Any, path: str) -> bool:

@@ -18,6 +18,7 @@ from gonogo.testing.toys.left_padded import left_padded
 from gonogo.testing.toys.loss_scale import loss_scale
 from gonogo.testing.toys.mixture import mixture
 from gonogo.testing.toys.multimodal import multimodal
+from gonogo.testing.toys.multimodal_attention import multimodal_attention
 from gonogo.testing.toys.packed import packed
 from gonogo.testing.toys.padded_lm import padded_lm
 from gonogo.testing.toys.rare import rare
@@ -36,6 +37,7 @@ TOYS: dict[str, Callable[[], Subject]] = {
     "causal_lm": causal_lm,
     "seq2seq": seq2seq,
     "multimodal": multimodal,
+    "multimodal_attention": multimodal_attention,
     "adapter": adapter,
     "vae": vae,
     "graph": graph,
