@@ -12,32 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from gonogo.core.criterion import Status
-from gonogo.core.measurement import Table
 from gonogo.core.report import Report, Result
-from gonogo.reports import chart_gauge, charts, rows, wording
+from gonogo.reports import chart_gauge, figures, rows, wording
 from gonogo.reports.clean import clean
-from gonogo.reports.wording import State, cell, shorten
+from gonogo.reports.wording import State, shorten
 
 LIMIT = 1_000_000  # bytes: what opens at once, in a mail too
-_ROWS = 50  # of a data table behind a curve
-_CELL = 300  # characters
 
 # How much evidence to show: all of it unless the page would grow over the limit.
 _EVERYTHING, _FINDINGS, _NUMBERS = "everything", "findings", "numbers"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A table with its picture, ready to be laid out."""
-
-    id: str
-    title: str
-    finding: str
-    picture: Markup
-    columns: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +47,15 @@ def _page(report: Report, evidence: str) -> str:
     ids = count(1)
     reasons = _cards("reason", report, report.reasons)
     warnings = _cards("warning", report, rows.warnings(report))
-    return _template().render(
+    return template("report.html.j2").render(
         report=report,
         look=wording.VERDICTS[report.verdict],
         reasons=reasons,
         warnings=warnings,
         keyed=_keyed({"reasons": reasons, "warnings": warnings}),
         sections=_sections(report, [*reasons, *warnings]),
-        css=Markup(resources.files("gonogo.reports").joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        figure=lambda table: _figure(table, f"figure-{next(ids)}"),
+        css=css(),
+        figure=lambda table: figures.figure(table, f"figure-{next(ids)}"),
         gauge=lambda row: Markup(chart_gauge.draw(row, f"figure-{next(ids)}")),  # noqa: S704 - escaped by ElementTree
         shows=lambda finding: evidence == _EVERYTHING or (finding and evidence == _FINDINGS),
         complete=evidence == _EVERYTHING,
@@ -84,8 +67,14 @@ def _cards(kind: str, report: Report, results: tuple[Result, ...]) -> list[Item]
     return [Item(f"{kind}-{index}", result, follows=rows.follows(report, result)) for index, result in numbered]
 
 
+def css() -> Markup:
+    """The style of every page."""
+    return Markup(resources.files("gonogo.reports").joinpath("report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page with the filters and words that all of them use."""
     environment = Environment(
         loader=PackageLoader("gonogo", "reports"),
         autoescape=True,
@@ -101,7 +90,7 @@ def _template() -> Any:
         "sentence": wording.sentence,
     }
     environment.globals |= {"words": wording, "lines": rows, "State": State, "Status": Status}
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _sections(report: Report, cards: list[Item]) -> dict[str, list[Item]]:
@@ -116,29 +105,6 @@ def _sections(report: Report, cards: list[Item]) -> dict[str, list[Item]]:
 def _keyed(groups: dict[str, list[Item]]) -> str:
     """The first group with a gauge: it explains how to read them."""
     return next((name for name, items in groups.items() if any(rows.judged(item.result) for item in items)), "")
-
-
-def _figure(table: Table, id: str) -> Figure:
-    stride = max(1, -(-len(table.rows) // _ROWS))
-    kept = table.rows[::stride]
-    note = f"Every {stride}th row; all are in report.json." if stride > 1 else ""
-    if table.total > len(table.rows) and table.kind != "line":
-        note = f"{len(table.rows)} of {table.total:,} rows."
-    picture, finding = charts.draw(table, id), charts.finding(table)
-    if not picture and table.kind != "table":
-        note = finding
-    columns = range(len(table.columns))
-    return Figure(
-        id=id,
-        title=table.title,
-        finding=finding,
-        picture=Markup(picture),  # noqa: S704 - escaped by ElementTree
-        columns=table.columns,
-        numeric=tuple(any(isinstance(row[c], int | float) for row in kept if c < len(row)) for c in columns),
-        # A short row is filled up, a long one cut: every cell has a header.
-        rows=tuple(tuple(shorten(cell(row[c] if c < len(row) else None), _CELL) for c in columns) for row in kept),
-        note=note,
-    )
 
 
 def prose(text: str) -> Markup:

@@ -60,7 +60,7 @@ def _name(result: Result) -> str:
 def _reason(report: Report, result: Result) -> Iterator[str]:
     yield from ("", f"### {_name(result)}: {escape(wording.title(result))}", "", escape(result.reason))
     if judged(result):
-        yield from ("", *_grid(("measured", "value", "limit", "source"), (_row(row) for row in judged(result))))
+        yield from ("", *grid(("measured", "value", "limit", "source"), (_row(row) for row in judged(result))))
     for table in result.observation.tables if result.observation else ():
         yield from _evidence(table)
     if fix := wording.fix(result):
@@ -94,7 +94,7 @@ def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
 def _evidence(table: Table) -> Iterator[str]:
     shown = table.rows[:_SHOWN]
     yield from ("", f"<details><summary>{escape(table.title)}</summary>", "")
-    yield from _grid(table.columns, ([wording.cell(cell) for cell in row] for row in shown))
+    yield from grid(table.columns, ([wording.cell(cell) for cell in row] for row in shown))
     if table.total > len(shown):
         yield from ("", f"{len(shown)} of {table.total} rows")
     yield from ("", "</details>")
@@ -103,7 +103,7 @@ def _evidence(table: Table) -> Iterator[str]:
 def _category(category: str, results: tuple[Result, ...]) -> Iterator[str]:
     summary = f"{escape(category)}: {wording.tally_text(results)}"
     yield from ("", f"<details><summary>{summary}</summary>", "")
-    yield from _grid(("status", "check", "", "measured", "evidence", "time"), (_cells(result) for result in results))
+    yield from grid(("status", "check", "", "measured", "evidence", "time"), (_cells(result) for result in results))
     yield from ("", "</details>")
 
 
@@ -114,7 +114,8 @@ def _cells(result: Result) -> tuple[str, ...]:
     return f"{look.shape} {look.word}", result.id, wording.title(result), measured, result.evidence.value, seconds
 
 
-def _grid(columns: Iterable[str], cells: Iterable[Iterable[str]]) -> Iterator[str]:
+def grid(columns: Iterable[str], cells: Iterable[Iterable[str]]) -> Iterator[str]:
+    """A table, long cells cut."""
     heads = [escape(column) for column in columns]
     yield f"| {' | '.join(heads)} |"
     yield f"|{' --- |' * len(heads)}"

@@ -1,4 +1,7 @@
-"""Bars: the first column is the label, the second the value. Numeric labels are bins and make a histogram."""
+"""Bars: the first column is the label, the second the value. Numeric labels are bins and make a histogram.
+
+Columns named low and high after them are the interval of each value.
+"""
 
 from xml.etree import ElementTree as ET
 
@@ -14,6 +17,7 @@ _ROW = 25.0
 _PLOT = 170.0
 
 Pair = tuple[str, float | None, str]  # label, value, value as text
+Ends = tuple[float, float] | None
 
 
 def draw(table: Table, id: str, finding: str) -> ET.Element:
@@ -22,7 +26,10 @@ def draw(table: Table, id: str, finding: str) -> ET.Element:
     columns = [*table.columns, "", ""]
     height = _PLOT + 64 if _is_histogram(table) else _ROW * len(pairs) + 30
     picture = svg.canvas(height, id, table.title, finding)
-    (_histogram if _is_histogram(table) else _bars)(picture, pairs, columns)
+    if _is_histogram(table):
+        _histogram(picture, pairs, columns)
+    else:
+        _bars(picture, pairs, columns, _intervals(table)[: len(pairs)])
     return picture
 
 
@@ -40,10 +47,18 @@ def _pair(row: tuple) -> Pair:
     return cell(label), svg.as_number(value), cell(value)
 
 
-def _bars(picture: ET.Element, pairs: list[Pair], columns: list[str]) -> None:
+def _intervals(table: Table) -> list[Ends]:
+    if table.columns[2:4] != ("low", "high"):
+        return [None] * len(table.rows)
+    ends = [(svg.as_number(row[2]), svg.as_number(row[3])) if len(row) > 3 else (None, None) for row in table.rows]
+    return [(low, high) if low is not None and high is not None else None for low, high in ends]
+
+
+def _bars(picture: ET.Element, pairs: list[Pair], columns: list[str], intervals: list[Ends]) -> None:
     labels = [shorten(label, 34) for label, _, _ in pairs]
     left = 12 + CHARACTER * max(len(label) for label in labels)
     values = [value for _, value, _ in pairs if value is not None]
+    values += [end for ends in intervals if ends for end in ends]
     room = 20 + CHARACTER * max(len(shorten(text, 14)) for _, _, text in pairs)
     start = left + (room if min(values) < 0 else 2)
     x = svg.scale([0.0, *values], start, WIDTH - room)
@@ -54,10 +69,19 @@ def _bars(picture: ET.Element, pairs: list[Pair], columns: list[str]) -> None:
         low, high = sorted((x(0.0), x(value or 0.0)))
         if value:
             svg.shape(picture, "rect", "bar", x=low, y=y + 2, width=max(1.5, high - low), height=_ROW - 9, rx=2)
+        if ends := intervals[index]:
+            low, high = _whisker(picture, x(min(ends)), x(max(ends)), y + _ROW / 2 - 2, (low, high))
         negative = value is not None and value < 0
         at, anchor = (low - 7, "end") if negative else (high + 7, "start")
         svg.write(picture, at, y + 14, text, "axis", most=14, text_anchor=anchor)
     svg.shape(picture, "line", "zero", x1=x(0.0), x2=x(0.0), y1=22, y2=24 + _ROW * len(pairs))
+
+
+def _whisker(picture: ET.Element, low: float, high: float, y: float, bar: tuple[float, float]) -> tuple[float, float]:
+    """Draw an interval over its bar; the pixels that both together take."""
+    for x1, x2, y1, y2 in ((low, high, y, y), (low, low, y - 4, y + 4), (high, high, y - 4, y + 4)):
+        svg.shape(picture, "line", "whisker", x1=x1, x2=x2, y1=y1, y2=y2)
+    return min(low, bar[0]), max(high, bar[1])
 
 
 def _histogram(picture: ET.Element, pairs: list[Pair], columns: list[str]) -> None:

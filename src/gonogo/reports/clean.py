@@ -19,7 +19,12 @@ def legal(text: str) -> str:
 
 def plain(report: Report) -> dict[str, Any]:
     """The report as JSON types, safe to show anyone."""
-    return _legal(redact(to_dict(report)))
+    return safe(to_dict(report))
+
+
+def safe(value: Any) -> Any:
+    """Plain data without secrets and without characters that no format can carry."""
+    return _legal(redact(value))
 
 
 def clean(report: Report) -> Report:

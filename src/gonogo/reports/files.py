@@ -32,15 +32,16 @@ def render(report: Report, format: str) -> str:
 
 
 def write_all(report: Report, folder: Path) -> dict[str, Path]:
-    """The paths of the files, by format. A reader sees the old file or the new one, never half of one."""
+    """The paths of the files, by format."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {format: folder / name for format, name in NAMES.items()}
     for format, path in paths.items():
-        _write(path, render(report, format))
+        write(path, render(report, format))
     return paths
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Replace the file at once: a reader sees the old one or the new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")

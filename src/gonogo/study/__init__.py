@@ -1,0 +1,1 @@
+"""Variants x seeds under one procedure -> a comparison with its uncertainty."""
