@@ -1,129 +1,131 @@
-"""Attention as it is called: every softmax of scores, followed to the product with the values."""
+"""Attention as it is called: the weights of every call in a forward pass, which stays as it is.
 
-import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
+Fused kernels hand out no weights; they are computed again beside the call, for a few queries. Softmax that is written
+out is followed from the product of queries and keys to the product with the values.
+"""
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
+from gonogo.errors import NotApplicable
+from gonogo.instruments.attention_calls import Follow
+from gonogo.instruments.attention_fast_path import observed_beside
+from gonogo.instruments.attention_map import BUDGET, AttentionMap
 from gonogo.instruments.memo import instrument
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
 
-_PRODUCTS = ("matmul", "bmm", "__matmul__", "__rmatmul__", "baddbmm")
-# What scores and weights may pass through on their way without becoming something else.
-_SAME = ("view", "reshape", "contiguous", "dropout", "to", "type", "type_as", "float", "half", "bfloat16", "unsqueeze")
-_SAME += ("squeeze", "flatten", "unflatten", "expand", "clone", "masked_fill", "masked_fill_", "where")
-# Weights that are turned round are meant to be summed over something else.
-_TURNED = ("transpose", "permute", "swapaxes", "movedim")
-_SCALED = (
-    "mul",
-    "div",
-    "truediv",
-    "add",
-    "sub",
-    "__mul__",
-    "__truediv__",
-    "__add__",
-    "__sub__",
-    "__rmul__",
-    "__radd__",
-)
-_SCALED += ("mul_", "div_", "add_", "__imul__", "__itruediv__", "__iadd__", "clamp", "tanh")
+MAPS = 128  # calls kept of one pass
 
 
-@dataclass(frozen=True)
-class Weights:
-    """One product of attention weights with values.
+@dataclass
+class Captured:
+    """The calls of attention in a forward pass.
 
     Attributes:
-        shape: Of the weights; the axis that the product sums over (the keys) is the last.
-        over_keys: Largest distance of a sum over the keys from 1; rows without anything to attend to are left out.
-        elsewhere: The same for the best of the other axes.
+        maps: Their weights, in the order of the calls; at most MAPS.
+        more: Calls that were not kept.
+        unseen: Names of calls whose weights could not be seen, with their number.
     """
 
-    shape: tuple[int, ...]
-    over_keys: float
-    elsewhere: float
+    maps: list[AttentionMap] = field(default_factory=list)
+    more: int = 0
+    unseen: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: AttentionMap) -> None:
+        """Keep a map if there is room."""
+        if len(self.maps) < MAPS:
+            self.maps.append(found)
+        else:
+            self.more += 1
+
+    def refuse_unseen(self) -> None:
+        """Say that what was not seen cannot be judged.
+
+        Raises:
+            NotApplicable: A kernel hid its weights, or there is no attention.
+        """
+        if self.unseen:
+            names = ", ".join(f"{name} ({count}x)" for name, count in self.unseen.items())
+            raise NotApplicable(f"the attention weights of some calls cannot be seen: {names}")
+        if not self.maps:
+            raise NotApplicable("no attention was seen: no kernel of torch, no softmax of scores times values")
 
 
-class _Follow(TorchFunctionMode):
-    """Marks products of activations as scores, softmax of scores as weights, and looks where weights are multiplied."""
+@contextlib.contextmanager
+def capturing(model: nn.Module, *, budget: int = BUDGET, content: bool = False) -> Iterator[Captured]:
+    """Captures the attention of every forward of a model within; results, gradients and random numbers stay the same.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.marks: dict[int, tuple[weakref.ref[Tensor], str]] = {}
-        self.found: list[Weights] = []
+    Compiled code runs uncompiled meanwhile, which may round differently.
 
-    def mark(self, tensor: Any, kind: str) -> None:
-        if isinstance(tensor, Tensor):
-            self.marks[id(tensor)] = (weakref.ref(tensor), kind)
-
-    def kind(self, tensor: Any) -> str:
-        ref, kind = self.marks.get(id(tensor), (None, ""))
-        return kind if ref is not None and ref() is tensor else ""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        operands = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-        kinds = [self.kind(a) for a in operands]
-        out = func(*args, **kwargs)
-        if name in _PRODUCTS and len(operands) >= 2:
-            self._product(operands, kinds, out)
-        elif name in ("softmax", "_softmax") and "scores" in kinds[:1]:
-            self.mark(out, "weights")
-        elif name == "einsum" and len(operands) == 2:
-            self._einsum(next((a for a in args if isinstance(a, str)), ""), operands, kinds, out)
-        elif name in _TURNED and "scores" in kinds:
-            self.mark(out, "scores")
-        elif name in _SAME and any(kinds):
-            self.mark(out, next(kind for kind in kinds if kind))
-        elif name in _SCALED and "scores" in kinds:
-            self.mark(out, "scores")
-        return out
-
-    def _product(self, operands: list[Tensor], kinds: list[str], out: Any) -> None:
-        left, right = operands[-2:]
-        if kinds[-2] == "weights" and left.dim() >= 3:
-            self.found.append(_weights(left, left.dim() - 1))
-        elif left.dim() >= 3 and right.dim() >= 3 and not any(isinstance(a, nn.Parameter) for a in (left, right)):
-            self.mark(out, "scores")
-
-    def _einsum(self, equation: str, operands: list[Tensor], kinds: list[str], out: Any) -> None:
-        terms, _, result = equation.replace(" ", "").partition("->")
-        names = terms.split(",")
-        for tensor, kind, axes in zip(operands, kinds, names, strict=False):
-            summed = [axis for axis, name in enumerate(axes) if name not in result]
-            if kind == "weights" and len(summed) == 1 and "." not in equation:
-                self.found.append(_weights(tensor, summed[0]))
-                return
-        if all(tensor.dim() >= 3 for tensor in operands):
-            self.mark(out, "scores")
+    Args:
+        model: Its modules give the calls their names.
+        budget: Weights kept of one call; see `AttentionMap.thinned`.
+        content: Keep the rows of queries and keys, too.
+    """
+    captured = Captured()
+    callers = Callers(model)
+    follow = Follow(captured, callers, budget, content)
+    with contextlib.ExitStack() as stack:
+        if "torch._dynamo" in sys.modules:  # compiled code cannot be watched, and must not be compiled anew
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(observed_beside(model))
+        stack.enter_context(callers.watched())
+        stack.enter_context(follow)
+        yield captured
 
 
-def _weights(weights: Tensor, keys: int) -> Weights:
-    sums = [_off(weights.detach().double().sum(axis)) for axis in range(weights.dim())]
-    shape = (*(size for axis, size in enumerate(weights.shape) if axis != keys), weights.shape[keys])
-    return Weights(shape, sums[keys], min(off for axis, off in enumerate(sums) if axis != keys))
+class Callers:
+    """The modules that are being called now. Global hooks: hooks of their own would keep modules from fast paths."""
 
+    def __init__(self, model: nn.Module) -> None:
+        self.names = {id(module): name for name, module in model.named_modules()}
+        self.stack: list[str] = []
 
-def _off(sums: Tensor) -> float:
-    filled = sums[(sums.abs() > 1e-6) & torch.isfinite(sums)]
-    return float((filled - 1).abs().max()) if filled.numel() else 0.0
+    @property
+    def name(self) -> str:
+        """Dotted name of the innermost module of the model that is being called."""
+        return self.stack[-1] if self.stack else ""
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Follows the calls of all modules."""
+
+        def enter(module: nn.Module, args: Any) -> None:
+            if id(module) in self.names:
+                self.stack.append(self.names[id(module)])
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            if id(module) in self.names and self.stack:
+                self.stack.pop()
+
+        before = nn.modules.module.register_module_forward_pre_hook(enter)
+        after = nn.modules.module.register_module_forward_hook(leave, always_call=True)
+        try:
+            yield
+        finally:
+            before.remove()
+            after.remove()
 
 
 @instrument
-def attention_weights(session: Session) -> tuple[Weights, ...]:
-    """Every product of attention weights with values while the loss of one batch runs in evaluation mode."""
+def attention_maps(session: Session, *, content: bool = False) -> Captured:
+    """Every call of attention while the loss of one batch runs in evaluation mode, on a copy of the model."""
     [batch] = session.batches("train", limit=1)
-    follow = _Follow()
-    with torch.no_grad(), evaluating(session.copy_model()) as model, seeding.seeded(session.seed), follow:
+    return maps_of(session, session.copy_model(), batch, content=content)
+
+
+def maps_of(session: Session, model: nn.Module, batch: Any, *, content: bool = False) -> Captured:
+    """The same for a model and a batch of choice; the model's mode is restored."""
+    watch = capturing(model, content=content)
+    with torch.no_grad(), evaluating(model), seeding.seeded(session.seed), watch as captured:
         session.loss(nested.clone(batch), model)
-    return tuple(follow.found)
+    return captured
