@@ -33,6 +33,15 @@ def test_layouts_that_are_not_understood_are_left_alone():
     assert (oracle.replaced, oracle.kept) == (0, 1)
 
 
+def test_among_several_heads_the_one_that_the_loss_scores_is_replaced():
+    scores, aside = torch.randn(2, 3), torch.randn(2, 3)
+    batch = {"x": torch.randn(2, 3), "label": torch.tensor([2, 0])}
+    oracle = Oracle(Claims(), batch=batch, confirm=lambda batch, classes: frozenset({"logits"}))
+    found = oracle.answer({"logits": scores, "aside": aside, "score": torch.randn(2, 1)})
+    assert found["logits"].argmax(1).tolist() == [2, 0]
+    assert found["aside"] is aside
+
+
 def test_the_target_is_one_vector_of_classes():
     x, y = torch.randn(4, 2), torch.tensor([0, 1, 2, 1])
     assert class_target((x, y), Claims()) is not None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gonogo.audit.fingerprints import fingerprint
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, evaluating
 
 
@@ -37,7 +38,7 @@ def asked(session: Session, model: nn.Module, batch: Any) -> Asked | None:
         calls.append((fingerprint([list(args), kwargs]), torch.zeros_like(result).requires_grad_()))
         return calls[-1][1]  # of level scores the gradient is below zero at the wanted class alone
 
-    handle = model.register_forward_hook(level, with_kwargs=True)
+    handle = entry(model).register_forward_hook(level, with_kwargs=True)
     try:
         with torch.inference_mode(False), torch.enable_grad(), evaluating(model), seeding.seeded(session.seed):
             loss = session.loss(nested.clone(batch), model)
@@ -52,32 +53,38 @@ def asked(session: Session, model: nn.Module, batch: Any) -> Asked | None:
     return Asked(calls[0][0], *found) if found is not None and is_in(batch, found[0]) else None
 
 
-def points_at(session: Session, model: nn.Module, batch: Any, classes: Tensor) -> bool:
-    """Does the loss, at level answers, ask for this class in each row of an answer (sample, class) of the model?
+WHOLE = "batch"  # the path of an answer that is one tensor, as `nested.tensors` calls it
 
-    An answer of which the loss asks something else is no row of class scores: an embedding, say, that a head outside
-    the model's forward reads.
+
+def points_at(session: Session, model: nn.Module, batch: Any, classes: Tensor) -> frozenset[str]:
+    """The parts of the model's answer, each (sample, class), in each row of which the loss asks for this class.
+
+    Seen at level answers. Of an answer that is one tensor the path is WHOLE. Where the loss asks something else of an
+    answer, it is no row of class scores: an embedding, say, that a head outside the model's forward reads. None is told
+    where it asks so of other rows beside them: of several tasks nobody knows which one a score is about.
     """
-    levels: list[Tensor] = []
+    levels: list[tuple[str, Tensor]] = []
 
-    def level(module: nn.Module, args: Any, result: Any) -> Any:
-        if not isinstance(result, Tensor) or not result.is_floating_point() or result.dim() != 2:
-            return None
-        levels.append(torch.full_like(result, 1 / result.shape[1]).requires_grad_())
-        return levels[-1]
+    def level(path: str, leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or not leaf.is_floating_point() or leaf.dim() != 2:
+            return leaf
+        levels.append((path, torch.full_like(leaf, 1 / max(leaf.shape[1], 1)).requires_grad_()))
+        return levels[-1][1]
 
-    handle = model.register_forward_hook(level)
+    handle = entry(model).register_forward_hook(lambda module, args, result: nested.map_leaves(level, result))
     try:
         with torch.inference_mode(False), torch.enable_grad(), evaluating(model), seeding.seeded(session.seed):
             loss = session.loss(nested.clone(batch), model)
             if loss.requires_grad:
                 loss.backward()
     except Exception:  # a loss that refuses these answers or this batch confirms nothing
-        return False
+        return frozenset()
     finally:
         handle.remove()
         model.zero_grad(set_to_none=True)
-    return any(_agree(one.grad, classes) for one in levels if one.grad is not None)
+    asking = [(path, one.grad) for path, one in levels if one.grad is not None and one.shape[1] > 1 and one.grad.any()]
+    found = [path for path, gradient in asking if _agree(gradient, classes)]
+    return frozenset(found if len(found) == len(asking) else ())
 
 
 def _agree(gradient: Tensor, classes: Tensor) -> bool:

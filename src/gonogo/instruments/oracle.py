@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from gonogo.audit import fields
 from gonogo.audit.fingerprints import fingerprint
-from gonogo.instruments.asked import Asked
+from gonogo.instruments.asked import WHOLE, Asked
 from gonogo.training import batch as nested
 from gonogo.training.claims import Claims
+from gonogo.training.entry import entry
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class Oracle:
         replaced: Calls whose answer was replaced.
         kept: Calls whose answer has no layout that is understood.
         ask: Tells what the loss asks of a batch, for answers with more rows than samples.
-        confirm: Tells whether the loss, too, takes an answer for scores of these classes.
+        confirm: Tells the paths of what the loss, too, takes for scores of these classes in an answer.
+        places: These paths, once they are known.
         shaken: Gives another answer in rows of which the loss asks nothing.
         unasked: Such rows.
         by_position: The answers have more rows than samples.
@@ -37,7 +39,8 @@ class Oracle:
     replaced: int = 0
     kept: int = 0
     ask: Callable[[Any], Asked | None] = lambda batch: None
-    confirm: Callable[[Any, Tensor], bool] = lambda batch, classes: True
+    confirm: Callable[[Any, Tensor], frozenset[str]] = lambda batch, classes: frozenset({WHOLE})
+    places: frozenset[str] | None = None
     shaken: bool = False
     unasked: int = 0
     by_position: bool = False
@@ -48,14 +51,21 @@ class Oracle:
 
     def answer(self, output: Any, inputs: Any = None) -> Any:
         """The output with the right (or wrong) answer in place of its own, in the domain of its own values."""
-        scores, target = _only_tensor(output), class_target(self.batch, self.claims)
-        new = None if scores is None or target is None else reordered(scores, target, wrong=self.wrong)
-        if new is not None and target is not None and not self.replaced and not self.confirm(self.batch, target):
-            new = None
-        if new is None and scores is not None:
-            new = self._by_position(scores, inputs)
+        target = class_target(self.batch, self.claims)
+        new = None if target is None else self._by_sample(output, target)
+        if new is None and isinstance(output, Tensor):
+            new = self._by_position(output, inputs)
         self.replaced, self.kept = self.replaced + (new is not None), self.kept + (new is None)
         return output if new is None else new
+
+    def _by_sample(self, output: Any, target: Tensor) -> Any:
+        """Answers with a row for each sample, among the other heads of a mapping too."""
+        able = {path: reordered(leaf, target, wrong=self.wrong) for path, leaf in nested.tensors(output).items()}
+        if self.places is None and any(new is not None for new in able.values()):
+            self.places = self.confirm(self.batch, target)
+        if not self.places or any(able.get(path) is None for path in self.places):
+            return None
+        return nested.map_leaves(lambda path, leaf: able[path] if path in (self.places or ()) else leaf, output)
 
     def _by_position(self, scores: Tensor, inputs: Any) -> Tensor | None:
         """Answers with a row for each position: right by what the loss asks of the same call of the model."""
@@ -114,12 +124,8 @@ def answering(model: nn.Module, oracle: Oracle) -> Iterator[None]:
     def answer(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         return oracle.answer(output, [list(args), kwargs])
 
-    handle = model.register_forward_hook(answer, with_kwargs=True)
+    handle = entry(model).register_forward_hook(answer, with_kwargs=True)
     try:
         yield
     finally:
         handle.remove()
-
-
-def _only_tensor(output: Any) -> Tensor | None:
-    return output if isinstance(output, Tensor) else None

@@ -146,3 +146,58 @@ def backbone(*, wide: bool) -> Subject:
 @pytest.mark.parametrize("wide", [True, False])
 def test_an_embedding_that_a_head_outside_forward_scores_is_not_taken_for_scores(wide):
     assert answer(CHECK, backbone(wide=wide)).status is Status.SKIP
+
+
+def heads(pick: Any, *, tasks: int = 1) -> Subject:
+    """Several heads in one answer: the class, a score beside it, and a head that the loss uses otherwise."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(6, 3 + 1 + 3)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            logits, score, aside = self.head(x).split([3, 1, 3], 1)
+            return {"logits": logits, "score": score, "aside": aside}
+
+    def split(n: int) -> list[Any]:
+        x = torch.randn(n, 6)
+        labels = torch.randint(3, (n,))
+        rows = zip(x.split(8), labels.split(8), x[:, 0].split(8), x[:, :3].argmax(1).split(8), strict=True)
+        return [{"x": a, "label": b, "value": c, "other": d} for a, b, c, d in rows]
+
+    def loss(net: nn.Module, batch: Any) -> Tensor:
+        out = net(batch["x"])
+        value = (
+            functional.cross_entropy(out["logits"], batch["label"]) + (out["score"][:, 0] - batch["value"]).abs().mean()
+        )
+        second = functional.cross_entropy(out["aside"], batch["other"]) if tasks > 1 else 0.0
+        return value + second
+
+    @torch.no_grad()
+    def evaluate(net: nn.Module, loader: Any) -> dict[str, float]:
+        hits = torch.cat([pick(net(batch["x"]), batch) for batch in loader])
+        return {"accuracy": float(hits.float().mean())}
+
+    def build() -> dict[str, Any]:
+        torch.manual_seed(0)
+        net = Net()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        data = {"train_loader": split(32), "valid_loader": split(20), "claims": {"target": "label"}}
+        return {"model": net, "optimizer": optimizer, "loss": loss, "evaluate": evaluate, **data}
+
+    return from_parts(build(), build, "build")
+
+
+@pytest.mark.requirement("MAFT-3.4")
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (heads(lambda out, batch: out["logits"].argmax(1) == batch["label"]), Status.PASS),
+        (heads(lambda out, batch: out["logits"].argmin(1) == batch["label"]), Status.FAIL),
+        (heads(lambda out, batch: out["aside"].argmax(1) == batch["label"]), Status.FAIL),
+        (heads(lambda out, batch: out["aside"].argmax(1) == batch["other"], tasks=2), Status.SKIP),
+    ],
+)
+def test_of_several_heads_the_one_that_the_loss_scores_is_answered(subject, expected):
+    assert answer(CHECK, subject).status is expected
