@@ -88,6 +88,7 @@ def _begin(trainer: Trainer, folder: Path, resume: bool) -> None:
         raise SubjectError(f"{folder} holds a training already; go on with --resume, or give another folder with --out")
     content = checkpoint.read(path, trainer.device)
     _refuse_other(content.get("identity", {}), trainer.identity, path)
+    torch.set_num_threads(content["threads"])  # sums over other numbers of threads have other last bits
     trainer.restore(content)
 
 

@@ -97,6 +97,7 @@ class Trainer:
         content = {
             "identity": dict(self.identity),
             "steps": self.steps,
+            "threads": torch.get_num_threads(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),

@@ -1,0 +1,86 @@
+"""MAFT as a subject: what gonogo measures is what `gonogo train maft` trains."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from gonogo.adapters.plain import from_parts
+from gonogo.training.claims import Claims
+from gonogo.training.subject import Subject
+from gonogo_recipes.maft import settings_presets
+from gonogo_recipes.maft.batch import GROUP, LABEL, STREAMS, Batch
+from gonogo_recipes.maft.data import TASKS, datasets
+from gonogo_recipes.maft.settings import CONFIG, ModelSettings, Settings, load
+from gonogo_recipes.maft.train import build_data, build_trainer, held_out
+
+# As published in README.md; other models claim nothing.
+PARAMETERS = {"tiny": 37_882, "small": 185_610, "base": 141_666_058}
+ANSWERS = ("logits", "regression", *(f"logits_{stream}" for stream in STREAMS))
+
+
+def build(config: Mapping[str, Any] | str | None = None, **overrides: Any) -> Subject:
+    """The run of these settings: `build(size="tiny")`, `build("mine.yaml", **{"model.num_heads": 8})`.
+
+    Raises:
+        SubjectError: A setting cannot be used.
+    """
+    settings = load(config, overrides)
+    splits = datasets(settings.data)
+
+    def parts() -> dict[str, Any]:
+        data = build_data(settings, splits)
+        trainer = build_trainer(settings, data.steps)
+        return {
+            **trainer.parts(),
+            "name": "maft",
+            "train_loader": data.train,
+            "valid_loader": data.valid(),
+            "test_loader": held_out(settings, splits["test"]),
+            "predict": predict,
+            "config": settings.model_dump(mode="json"),
+            "config_file": _file(config, overrides),
+            "overrides": [f"{key}={value}" for key, value in overrides.items()],
+            "claims": claims(settings, data.steps),
+            "proxy": proxy(settings),
+        }
+
+    return replace(from_parts(parts(), parts, "maft"), with_config=build)
+
+
+def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """The answers [b, c] and [b, 1] of the model, without what only its loss needs."""
+    outputs = model(batch)
+    return {name: outputs[name] for name in ANSWERS}
+
+
+def claims(settings: Settings, total_steps: int) -> Claims:
+    """What is said to be true of a run of these settings."""
+    preset = ModelSettings.model_validate(settings_presets.PRESETS[settings.size].get("model", {}))
+    return Claims(
+        classes=settings.model.num_classes,
+        parameters=PARAMETERS[settings.size] if settings.model == preset else None,
+        target=LABEL,
+        group_key=None if settings.data.task in TASKS else GROUP,
+        modalities=STREAMS,
+        max_norm=settings.training.max_norm,
+        final_lr=0.0,
+        total_steps=total_steps,
+        resume="exact",
+    )
+
+
+def proxy(settings: Settings) -> str:
+    """What the run is a stand-in for; empty for the full model on a real corpus."""
+    synthetic = "synthetic clips in place of a corpus" if settings.data.task in TASKS else ""
+    reduced = f"a model of width {settings.model.hidden_dim} in place of 768" if settings.size != "base" else ""
+    return "; ".join(part for part in (synthetic, reduced) if part)
+
+
+def _file(config: Mapping[str, Any] | str | None, overrides: Mapping[str, Any]) -> Path | None:
+    """The file that the settings are said to follow: the one that was given, or the documented defaults."""
+    if isinstance(config, str):
+        return Path(config)
+    return CONFIG if config is None and "size" not in overrides else None
