@@ -39,10 +39,11 @@ def _root(
 def main() -> None:
     """Run the command line; every error becomes a sentence and an exit code."""
     _open_standard_streams()
-    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size, study, train
+    from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size, study, train, watch
 
     for verb in (
         run.run,
+        watch.watch,
         size.size,
         plan.plan,
         show.show,

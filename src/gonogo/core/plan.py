@@ -32,6 +32,7 @@ CATEGORIES = (
     "reproducibility",
     "sizing",
     "efficiency",
+    "watch",
 )
 
 

@@ -1,6 +1,7 @@
 """`gonogo.run(subject)` for notebooks and tests: the same checks and judgement, in this process."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gonogo import __version__
@@ -16,14 +17,19 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
 
-def run(subject: Subject, profile: Profile | str = "standard", *, device: str = "auto") -> Report:
-    """The report on a subject. Nothing protects this process from a crash of user code: `gonogo run` does."""
+def run(subject: Subject, profile: Profile | str = "standard", *, device: str = "auto", among: str = "") -> Report:
+    """The report on a subject, by the checks whose id starts with `among`.
+
+    Nothing protects this process from a crash of user code: `gonogo run` does.
+    """
     chosen = load_profile(profile) if isinstance(profile, str) else profile
     started, clock = datetime.now(tz=UTC), time.monotonic()
     place = choose(device)
     bench = Bench(Session(subject, device=place, seed=chosen.seed))
     done: dict[str, Result] = {}
-    plan = make_plan(load_index() + discover_plugins(), chosen, subject.provides())
+    catalogue = load_index() + discover_plugins()
+    catalogue = replace(catalogue, checks=tuple(check for check in catalogue if check.id.startswith(among)))
+    plan = make_plan(catalogue, chosen, subject.provides())
     for step in plan.steps:
         done[step.check.id] = _one(step, bench, chosen, done)
     results = (*done.values(), *(judge.broken_row(row.id, row.error) for row in plan.broken))

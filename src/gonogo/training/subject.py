@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from gonogo.core.capability import Capability
 from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.claims import Claims
+from gonogo.training.recording import Recording
 
 Batch = Any  # tensors, arrays, strings and numbers in any nesting of mappings, sequences and dataclasses
 
@@ -57,6 +58,7 @@ class Subject:
         claims: What is said to be true.
         parts: (model) -> what else was built together with that model: "scheduler", "scaler", "ema", "best", ...
         with_config: (configuration) -> the subject of another configuration.
+        recording: What was seen of the run when it trained under `gonogo watch`.
         proxy: What this is a stand-in for, if it is one: reports then call every result a proxy.
     """
 
@@ -78,6 +80,7 @@ class Subject:
     claims: Claims = field(default_factory=Claims)
     parts: Callable[[nn.Module], Mapping[str, Any]] | None = None
     with_config: Callable[[Mapping[str, Any]], "Subject"] | None = None
+    recording: Recording | None = None
     proxy: str = ""
 
     def __post_init__(self) -> None:
@@ -109,6 +112,7 @@ class Subject:
             Capability.CAUSAL_CLAIM: self.claims.causal,
             Capability.MODALITY_CLAIM: self.claims.modalities,
             Capability.PADDING_CLAIM: self.claims.pad_id is not None,
+            Capability.RECORDING: self.recording is not None and self.recording.steps,
         }
         return frozenset(capability for capability, value in present.items() if value)
 

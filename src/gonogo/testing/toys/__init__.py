@@ -29,6 +29,7 @@ from gonogo.testing.toys.smoothed import smoothed
 from gonogo.testing.toys.stochastic_depth import stochastic_depth
 from gonogo.testing.toys.stream import stream
 from gonogo.testing.toys.vae import vae
+from gonogo.testing.toys.watched import watched
 from gonogo.training.subject import Subject
 
 TOYS: dict[str, Callable[[], Subject]] = {
@@ -56,6 +57,7 @@ TOYS: dict[str, Callable[[], Subject]] = {
     "rare": rare,
     "loss_scale": loss_scale,
     "eight_bit": eight_bit,
+    "watched": watched,
 }
 
 __all__ = ["TOYS"]

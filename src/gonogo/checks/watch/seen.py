@@ -1,0 +1,65 @@
+"""A verdict on a script of which nothing was seen would be worth nothing."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_least
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch.evidence import observed
+
+ASKED = {
+    "optimizer step": "step",
+    "backward pass": "backward",
+    "forward pass": "call",
+    "loss function with numbers": "loss",
+    "gradient followed from step to step": "carried",
+    "pass over a loader": "pass",
+    "gradient clipping": "clip",
+    "step of a scheduler": "tick",
+    "autocast": "autocast",
+    "loss scaling": "scale",
+    "checkpoint written": "save",
+    "checkpoint read": "load",
+}
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_least("steps", fail=1, source="exact: no optimizer step, no training"),
+        at_least("losses", warn=1, source="ours: a loss that is differentiated some other way cannot be read"),
+    ],
+    since="0.6",
+)
+def seen(session: Session) -> Observation:
+    """The training was seen | Too little of the training was seen
+
+    What: counts what was seen of the script: `steps` of optimizers, and `losses`, values that were differentiated. The
+        table says of everything that the watch knows how often it happened, so also what it has not seen.
+    Why: what does not happen in the first steps is not judged: an evaluation that comes after an hour, a checkpoint,
+        the end of a schedule. A GO says nothing about it.
+    Fix: give more steps with `gonogo watch --steps N`, or make epochs shorter for this one run.
+    Shapes: any.
+    Units: steps: {step}; losses: {value}.
+    Source: ours.
+    """
+    recording = session.subject.recording or Recording(())
+    values = [event for event in recording.of("backward") if "value" in event]
+    rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
+    measured = {
+        "steps": Measurement(recording.steps, "{step}"),
+        "losses": Measurement(len(values), "{value}"),
+    }
+    return observed(measured, [Table("What was seen", ("event", "times"), tuple(rows))])
+
+
+@fault(expect=Status.WARN, toy="watched")
+def no_loss_is_seen(subject: Subject) -> Subject:
+    """Gradients come from elsewhere, so no loss can be read."""
+    recording = subject.recording or Recording(())
+    return replace(subject, recording=recording.edited(lambda event: None if event["kind"] == "backward" else event))

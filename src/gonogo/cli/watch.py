@@ -1,0 +1,92 @@
+"""`gonogo watch`: run an unmodified training script under observation and judge what was seen."""
+
+import shlex
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gonogo.cli import options
+from gonogo.cli.folders import prepared, say, shown
+from gonogo.core.report import Report
+from gonogo.reports import as_text, files
+from gonogo.training import recording
+from gonogo.training.recording import Recording
+from gonogo.watch import launch
+from gonogo.watch.orders import DEFAULT_SECONDS, DEFAULT_STEPS, Orders
+
+NOT_SEEN = "no optimizer step was seen, so nothing can be said of the training"
+
+
+def watch(
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND ...", help="As you start it: python train.py --lr 1e-3")
+    ],
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="End after so many optimizer steps [50, and 20 s].")
+    ] = None,
+    profile: Annotated[str, typer.Option("--profile", "-p", help="watch, or the path of a YAML file.")] = "watch",
+    only: options.Only = None,
+    skip: options.Without = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the reports.")] = None,
+    verbose: options.Verbose = False,
+) -> int:
+    """Run COMMAND unmodified for some optimizer steps, and answer GO, NO-GO or HOLD."""
+    chosen = options.chosen_profile("", profile, only, skip)
+    launch.command(command)  # what cannot be started is told before anything is written
+    folder = prepared(out, f"watch {_short(command)}")
+    traces = folder / "recording"
+    traces.mkdir(exist_ok=True)
+    for old in traces.glob("*.jsonl"):
+        old.unlink()
+    seconds = DEFAULT_SECONDS if steps is None else 0.0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ended = launch.run(command, Orders(traces.resolve(), steps or DEFAULT_STEPS, seconds))
+    seen = recording.chosen(traces)
+    report = _judged(seen, shlex.join(command), chosen)
+    report = replace(report, notes=(*_notes(seen, ended), *report.notes))
+    written = files.write_all(report, folder)
+    say("")
+    say(as_text.render(report, verbose=verbose))
+    say(f"Report: {shown(written['html'])}")
+    return 130 if ended.interrupted and not seen.steps else report.exit_code
+
+
+def _judged(seen: Recording, name: str, profile: options.Profile) -> Report:
+    from gonogo.execution.inline import run  # torch, which `--help` must not load
+    from gonogo.training.subject import Subject
+
+    return run(Subject(name=name, recording=seen), profile, device="cpu", among="watch.")
+
+
+def _notes(seen: Recording, ended: launch.Ended) -> tuple[str, ...]:
+    """What a reader must know of the script's own fate."""
+    end = seen.last("end") or {"how": "lost"}
+    told = [f"seen: {_counts(seen)}"]
+    if end["how"] == "error":
+        told.append(f"the script failed by itself: {end['error']} ({end['where']}); what it did before was judged")
+    elif end["how"] != "steps":
+        how = "reached its own end" if end["how"] == "exit" and not ended.code else ended.told
+        told.append(f"the script {how} before it had to be stopped; what it did until then was judged")
+    if not seen.steps:
+        told.append(NOT_SEEN)
+    told += [f"the watch could not follow {event['where']}: {event['error']}" for event in seen.of("mistake")]
+    return tuple(told)
+
+
+def _counts(seen: Recording) -> str:
+    kinds = {
+        "step": "optimizer steps",
+        "backward": "backward passes",
+        "call": "forward passes",
+        "loss": "losses looked into",
+        "pass": "passes over loaders",
+        "save": "checkpoints",
+    }
+    return ", ".join(f"{len(seen.of(kind))} {name}" for kind, name in kinds.items())
+
+
+def _short(command: list[str]) -> str:
+    return next((Path(word).stem for word in command if word.endswith(".py")), command[-1])

@@ -1,0 +1,108 @@
+"""What the events of a recording mean together: passes, evaluations, parameters. Pure reading, no torch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gonogo.core.measurement import Evidence, Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Event, Recording
+
+
+@dataclass
+class Pass:
+    """One pass over a loader, with what happened before the next batch came from elsewhere."""
+
+    number: int
+    loader: int
+    batches: int = 0
+    complete: bool = False
+    order: int = 0
+    indices: int = 0
+    ascending: bool = False
+    waited: float = 0.0
+    closed: bool = False
+    calls: list[Event] = field(default_factory=list)
+    backwards: list[Event] = field(default_factory=list)
+
+    @property
+    def trains(self) -> bool:
+        """Did its batches lead to gradients?"""
+        return bool(self.backwards)
+
+
+def passes(recording: Recording) -> list[Pass]:
+    """All passes, in the order in which they began."""
+    found: dict[int, Pass] = {}
+    for event in recording.of("fetch", "pass", "call", "backward"):
+        number = event.get("pass")
+        if number is None:
+            continue
+        if number not in found:
+            found[number] = Pass(number, event.get("loader", -1))
+        _enter(found[number], event)
+    return [found[number] for number in sorted(found)]
+
+
+def _enter(one: Pass, event: Event) -> None:
+    if event["kind"] == "call":
+        one.calls.append(event)
+    elif event["kind"] == "backward":
+        one.backwards.append(event)
+    else:
+        one.loader = event["loader"]
+        one.batches = max(one.batches, event.get("batch", event.get("batches", 0)))
+    if event["kind"] == "pass":
+        one.closed, one.complete, one.waited = True, event["complete"], event["waited"]
+        one.order, one.indices, one.ascending = event["order"], event["indices"], event["ascending"]
+
+
+def loaders(recording: Recording) -> dict[int, Event]:
+    """What each loader says of itself, by its number."""
+    return {event["loader"]: event for event in recording.of("loader")}
+
+
+def trained(recording: Recording) -> set[int]:
+    """The numbers of the models that an optimizer which steps has in hand."""
+    stepping = {event["optimizer"] for event in recording.of("step")}
+    return {number for number, rows in parameters(recording).items() if any(row.optimizer in stepping for row in rows)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one parameter."""
+
+    name: str
+    number: int
+    elements: int
+    trainable: bool
+    optimizer: int
+    reached: int  # looks at which it had a gradient
+    moved: int  # did it ever have one that was not zero?
+    called: bool  # did its module take part in a forward pass?
+
+
+def parameters(recording: Recording) -> dict[int, list[Row]]:
+    """The parameters of each model, as they were last told."""
+    last = {event["model"]: event["parameters"] for event in recording.of("model")}
+    return {number: [Row(*row) for row in rows] for number, rows in last.items() if rows}
+
+
+def steps_of(recording: Recording) -> dict[int, list[Event]]:
+    """The steps of each optimizer."""
+    return recording.by("optimizer", "step")
+
+
+def observed(measured: Mapping[str, Measurement], tables: Iterable[Table] = ()) -> Observation:
+    """An observation of the real script, in its first steps."""
+    return Observation(measured, tuple(tables), Evidence.SCALED)
+
+
+def enough(events: list[Any], least: int, what: str) -> None:
+    """Refuse to judge on too little.
+
+    Raises:
+        NotApplicable: There are fewer than `least`.
+    """
+    if len(events) < least:
+        raise NotApplicable(f"{len(events)} {what} were seen; {least} are needed")

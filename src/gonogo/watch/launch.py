@@ -1,0 +1,81 @@
+"""The supervisor's side of a watch: start the script as the user would, wait, tell what came of it. No torch."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gonogo.errors import SubjectError, did_you_mean
+from gonogo.watch.orders import Orders
+
+INJECTED = Path(__file__).parent / "injected"
+# Console scripts may belong to another environment, or not be on PATH: the modules behind them are asked for.
+_LAUNCHERS = {
+    "torchrun": ["-m", "torch.distributed.run"],
+    "accelerate": ["-m", "accelerate.commands.accelerate_cli"],
+    "deepspeed": ["-m", "deepspeed.launcher.runner"],
+}
+_PYTHONS = ("python", "python3", "py")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the command ended, as its parent saw it; what was seen inside is in the recording."""
+
+    code: int
+    interrupted: bool = False
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        if self.interrupted:
+            return "was interrupted by the user"
+        if self.code < 0:
+            return f"was killed by {signal.Signals(-self.code).name}"
+        return f"ended with exit code {self.code}"
+
+
+def command(words: Sequence[str]) -> list[str]:
+    """The command to start: `python` and launchers by this interpreter, anything else as it is.
+
+    Raises:
+        SubjectError: There is no such command.
+    """
+    if not words:
+        raise SubjectError("no command was given; write it behind --: gonogo watch -- python train.py")
+    first, rest = words[0], list(words[1:])
+    if first in _PYTHONS:
+        return [sys.executable, *rest]
+    if first in _LAUNCHERS:
+        return [sys.executable, *_LAUNCHERS[first], *rest]
+    if first.endswith(".py"):
+        if not Path(first).is_file():
+            near = did_you_mean(first, [str(path) for path in Path(first).parent.glob("*.py")])
+            raise SubjectError(f"there is no script {first!r}.{near}")
+        return [sys.executable, first, *rest]
+    if shutil.which(first) is None:
+        near = did_you_mean(first, [*_PYTHONS, *_LAUNCHERS])
+        raise SubjectError(f"there is no command {first!r}; give the one that starts the training.{near}")
+    return list(words)
+
+
+def run(words: Sequence[str], orders: Orders) -> Ended:
+    """Run the command under watch, with the user's own terminal, and wait for its end."""
+    path = os.pathsep.join(filter(None, [str(INJECTED), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, **orders.environment(), "PYTHONPATH": path}
+    try:
+        process = subprocess.Popen(command(words), env=environment)
+    except OSError as error:
+        raise SubjectError(f"{words[0]} cannot be started: {error.strerror}") from None
+    interrupted = False
+    while True:
+        try:
+            return Ended(process.wait(), interrupted)
+        except KeyboardInterrupt:  # the terminal told the script too; the second time it must go
+            if interrupted:
+                process.kill()
+            interrupted = True

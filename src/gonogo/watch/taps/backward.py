@@ -1,0 +1,54 @@
+"""Backward passes: the value that was differentiated, as it is, not as it was logged."""
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonogo.watch.patch import Undo, quietly, replace
+from gonogo.watch.tracer import Tracer
+
+
+class _Mark:
+    """Lives as long as the node of the graph to which it is attached."""
+
+
+def install(tracer: Tracer) -> list[Undo]:
+    """See every torch.autograd.backward, through which Tensor.backward goes too."""
+    marks: list[weakref.ref[_Mark]] = []
+
+    def watching(old: Any) -> Any:
+        def backward(tensors: Any, *given: Any, **named: Any) -> Any:
+            if tracer.here:
+                tracer.backwards += 1
+                note(tracer, tensors, marks)
+            return old(tensors, *given, **named)
+
+        return backward
+
+    return [replace(torch.autograd, "backward", watching)]
+
+
+@quietly
+def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
+    """Tell the value, and how many graphs of earlier passes are still alive."""
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    loss = roots[0] if len(roots) == 1 and isinstance(roots[0], Tensor) and roots[0].numel() == 1 else None
+    facts: dict[str, Any] = {"pass": tracer.reading, "number": tracer.backwards}
+    if loss is not None and (tracer.sampled or not loss.is_cuda):  # reading a value makes a GPU wait
+        facts["value"] = _plain(float(loss.detach()))
+        facts["negated"] = type(loss.grad_fn).__name__ == "NegBackward0"
+    marks[:] = [mark for mark in marks if mark() is not None]
+    facts["graphs"] = len(marks)
+    tracer.emit("backward", **facts)
+    node = loss.grad_fn if loss is not None else None
+    if node is not None and len(marks) < 100:
+        mark = _Mark()
+        node.metadata["gonogo"] = mark  # type: ignore[index]
+        marks.append(weakref.ref(mark))
+
+
+def _plain(value: float) -> float | str:
+    """JSON has no nan."""
+    return value if value - value == 0 else str(value)

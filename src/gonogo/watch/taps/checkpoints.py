@@ -1,0 +1,116 @@
+"""Checkpoints: what is written and read, and weights that are kept as the best but go on changing."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gonogo.watch.patch import Undo, quietly, tap
+from gonogo.watch.tracer import Tracer
+
+DEPTH = 30  # frames of the script that are looked at
+
+
+def install(tracer: Tracer) -> list[Undo]:
+    """See torch.save and torch.load, and look for kept weights after each evaluation."""
+    kept = _Kept(tracer)
+    tracer.on_step.append(kept.look)
+    return [
+        tap(tracer, torch, "save", before=lambda thing, *_, **__: _told(tracer, "save", thing)),
+        tap(tracer, torch, "load", after=lambda found, *_, **__: _told(tracer, "load", found)),
+        tap(tracer, nn.Module, "load_state_dict", before=kept.restored),
+    ]
+
+
+@quietly
+def _told(tracer: Tracer, kind: str, thing: Any) -> None:
+    entries = {str(key): content(value) for key, value in list(thing.items())[:40]} if _is_mapping(thing) else {}
+    tracer.emit(kind, holds=content(thing), entries=entries)
+
+
+def _is_mapping(thing: Any) -> bool:
+    return isinstance(thing, Mapping)
+
+
+def content(thing: Any) -> str:
+    """What an entry of a checkpoint is, told by its form."""
+    if isinstance(thing, nn.Module):
+        return "module"
+    if isinstance(thing, Mapping):
+        if {"state", "param_groups"} <= set(thing):
+            return "optimizer"
+        if "last_epoch" in thing or "_schedulers" in thing:
+            return "scheduler"
+        if {"scale", "growth_factor"} <= set(thing):
+            return "scaler"
+        if thing and all(isinstance(value, Tensor) for value in thing.values()):
+            return "weights"
+        return "mapping"
+    if isinstance(thing, Tensor) and thing.dtype is torch.uint8 and thing.ndim == 1 and thing.numel() > 1000:
+        return "random state"
+    return type(thing).__name__
+
+
+class _Kept:
+    """Weights under a name such as best_state that share their memory with the weights in training."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.seen: dict[tuple[str, int], int] = {}
+        self.told: set[str] = set()
+
+    @quietly
+    def look(self) -> None:
+        """Find such names in the script's frames."""
+        if not self.tracer.evaluated and not self.seen:
+            return
+        live = {p.data_ptr() for _, model in self.tracer.all_of("model") for p in model.parameters() if p.numel()}
+        models = {id(model) for _, model in self.tracer.all_of("model")}
+        for name, thing in _named_best(sys._getframe(1)):
+            if not _shares(thing, live, models):
+                continue
+            first = self.seen.setdefault((name, id(thing)), self.tracer.steps)
+            if self.tracer.steps > first and name not in self.told:
+                self.told.add(name)
+                self.tracer.emit("best", name=name, since=first, holds=content(thing))
+        self.tracer.evaluated = False
+
+    @quietly
+    def restored(self, model: nn.Module, state: Any, *_: Any, **__: Any) -> None:
+        """Tell of weights that are loaded onto themselves."""
+        mine = {name: p.data_ptr() for name, p in model.named_parameters() if p.numel()}
+        if not mine or not _is_mapping(state):
+            return
+        same = [name for name, at in mine.items() if isinstance(t := state.get(name), Tensor) and t.data_ptr() == at]
+        if len(same) == len(mine):
+            self.tracer.emit("onto_itself", parameters=len(same))
+
+
+def _named_best(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
+    depth = 0
+    while frame is not None and depth < DEPTH:
+        depth += 1
+        if str(frame.f_globals.get("__name__")).split(".")[0] not in ("torch", "gonogo"):
+            for name, thing in list(frame.f_locals.items()):
+                if "best" in name.lower():
+                    yield name, thing
+                if name == "self":
+                    for inner, kept in list(getattr(thing, "__dict__", {}).items()):
+                        if "best" in inner.lower():
+                            yield f"self.{inner}", kept
+        frame = frame.f_back
+
+
+def _shares(thing: Any, live: set[int], models: set[int]) -> bool:
+    if isinstance(thing, nn.Module):
+        return id(thing) in models
+    if not _is_mapping(thing):
+        return False
+    tensors = [value for value in thing.values() if isinstance(value, Tensor) and value.numel()]
+    if not tensors:
+        inner = [value for value in thing.values() if _is_mapping(value)]
+        return any(_shares(value, live, models) for value in inner)
+    return sum(tensor.data_ptr() in live for tensor in tensors) > len(tensors) / 2

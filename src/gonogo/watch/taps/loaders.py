@@ -1,0 +1,165 @@
+"""Loaders: passes over the data, their order, and how long the script waits for a batch."""
+
+import time
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+
+from gonogo.watch.patch import Undo, quietly, replace
+from gonogo.watch.tracer import Tracer
+
+ORDER = 20_000  # indices that the digest of an order covers
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _Pass:
+    """One pass over a loader."""
+
+    number: int
+    loader: int
+    batches: int = 0
+    waited: float = 0.0
+    indices: int = 0
+    order: int = 0
+    ascending: bool = True
+    last: int = -1
+    distinct: set[int] = field(default_factory=set)
+    over: bool = False
+
+
+def install(tracer: Tracer) -> list[Undo]:
+    """See passes begin, batches come and passes end."""
+    taps = _Taps(tracer)
+    tracer.on_end.append(taps.end_all)
+    return [
+        replace(DataLoader, "__iter__", taps.opening),
+        replace(_BaseDataLoaderIter, "__next__", taps.fetching),
+        replace(_BaseDataLoaderIter, "_next_index", taps.indexing),
+    ]
+
+
+class _Taps:
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
+        self.open: _Pass | None = None  # workers draw indices before the iterator is known
+        self.count = 0
+
+    def opening(self, old: Any) -> Any:
+        def iterate(loader: DataLoader[Any]) -> Any:
+            if not self.tracer.here:
+                return old(loader)
+            self.open = self.begin(loader)
+            iterator = old(loader)
+            if self.open is not None:
+                self.passes[iterator] = self.open
+            self.open = None
+            return iterator
+
+        return iterate
+
+    def fetching(self, old: Any) -> Any:
+        def fetch(iterator: Any) -> Any:
+            found = self.passes.get(iterator) if self.tracer.here else None
+            if found is None:
+                return old(iterator)
+            started = time.perf_counter()
+            try:
+                batch = old(iterator)
+            except StopIteration:
+                self.end(found, complete=True)
+                raise
+            self.fetched(found, time.perf_counter() - started)
+            return batch
+
+        return fetch
+
+    def indexing(self, old: Any) -> Any:
+        def index(iterator: Any) -> Any:
+            drawn = old(iterator)
+            found = self.open or self.passes.get(iterator)
+            if found is not None and self.tracer.active:
+                _follow(found, drawn)
+            return drawn
+
+        return index
+
+    def begin(self, loader: DataLoader[Any]) -> _Pass | None:
+        try:
+            number, new = self.tracer.number("loader", loader)
+            if new:
+                self.tracer.emit("loader", loader=number, **describe(loader))
+        except Exception as error:
+            self.tracer.confess("loaders.begin", error)
+            return None
+        self.count += 1
+        return _Pass(self.count, number)
+
+    @quietly
+    def fetched(self, found: _Pass, seconds: float) -> None:
+        found.batches += 1
+        found.waited += seconds
+        self.tracer.reading = found.number
+        fields = {"pass": found.number, "loader": found.loader, "batch": found.batches, "wait": round(seconds, 6)}
+        self.tracer.emit("fetch", **fields)
+
+    @quietly
+    def end(self, found: _Pass, complete: bool) -> None:
+        if found.over:
+            return
+        found.over = True
+        if self.tracer.reading == found.number:
+            self.tracer.reading = None
+        order = {"indices": found.indices, "order": found.order, "ascending": found.ascending}
+        fields = {"loader": found.loader, "batches": found.batches, "waited": round(found.waited, 5), **order}
+        self.tracer.emit("pass", **{"pass": found.number, "complete": complete, **fields})
+
+    def end_all(self) -> None:
+        for found in sorted(self.passes.values(), key=lambda one: one.number):
+            self.end(found, complete=False)
+
+
+def describe(loader: DataLoader[Any]) -> dict[str, Any]:
+    """What a loader says of itself."""
+    try:
+        length = len(loader)
+    except TypeError:
+        length = None
+    data = loader.dataset
+    try:
+        samples = len(data)  # type: ignore[arg-type]
+    except (TypeError, NotImplementedError):
+        samples = None
+    return {
+        "dataset": id(data) % 1_000_003,
+        "samples": samples,
+        "length": length,
+        "batch_size": loader.batch_size,
+        "drop_last": loader.drop_last,
+        "workers": loader.num_workers,
+        "sampler": type(loader.sampler).__name__,
+        "batch_sampler": type(loader.batch_sampler).__name__,
+        "iterable": loader._dataset_kind != 0,
+    }
+
+
+def _follow(found: _Pass, drawn: Any) -> None:
+    """Add the indices of a batch to the digest of the order."""
+    drawn = drawn if isinstance(drawn, list | tuple) else (drawn,)
+    if found.indices < ORDER and all(isinstance(index, int) for index in drawn):
+        found.indices += len(drawn)
+        found.order = hash((found.order, *drawn))
+        found.ascending = found.ascending and all(a < b for a, b in zip((found.last, *drawn), drawn, strict=False))
+        found.last = drawn[-1] if drawn else found.last
+
+
+def shut_down(tracer: Tracer) -> None:
+    """End the workers of all loaders, so that none of them complains when the process is gone."""
+    import gc
+
+    for thing in gc.get_objects():
+        if isinstance(thing, _MultiProcessingDataLoaderIter):
+            thing._shutdown_workers()

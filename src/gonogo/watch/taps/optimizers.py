@@ -1,0 +1,84 @@
+"""Optimizers: every step, what it had in hand, and which parameters ever got a gradient."""
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from gonogo.watch.patch import Undo, quietly, tap
+from gonogo.watch.tracer import Tracer
+
+
+def install(tracer: Tracer) -> list[Undo]:
+    """See optimizers being built and stepping. The post hook fires once under every framework."""
+    under_way: list[weakref.ref[Optimizer]] = []  # a wrapper's step may call that of the optimizer inside
+
+    def before(optimizer: Optimizer, *_: Any) -> None:
+        if any(ref() is optimizer for ref in under_way):  # its last step raised
+            under_way.clear()
+        under_way.append(weakref.ref(optimizer))
+
+    def after(optimizer: Optimizer, *_: Any) -> None:
+        while under_way and under_way.pop()() is not optimizer:
+            pass
+        if not under_way and tracer.mine:
+            _stepped(tracer, optimizer)
+
+    def built(_: None, optimizer: Optimizer, *__: Any, **___: Any) -> None:
+        introduce(tracer, optimizer)
+
+    handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+    return [*(handle.remove for handle in handles), tap(tracer, Optimizer, "__init__", after=built)]
+
+
+def _stepped(tracer: Tracer, optimizer: Optimizer) -> None:
+    if tracer.active:
+        note(tracer, optimizer)
+        tracer.stepped()
+    elif tracer.after_end is not None:
+        tracer.after_end()
+
+
+@quietly
+def introduce(tracer: Tracer, optimizer: Optimizer) -> None:
+    """Tell of an optimizer at first sight."""
+    number, new = tracer.number("optimizer", optimizer)
+    if new:
+        tracer.emit("optimizer", optimizer=number, name=type(optimizer).__name__, lr=rates(optimizer))
+
+
+@quietly
+def note(tracer: Tracer, optimizer: Optimizer) -> None:
+    """Tell of a step that is over; gradients are still there, in every framework."""
+    introduce(tracer, optimizer)
+    number, _ = tracer.number("optimizer", optimizer)
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    with_gradient = [p for p in held if p.grad is not None]
+    facts = {"optimizer": number, "lr": rates(optimizer), "held": len(held), "with_gradient": len(with_gradient)}
+    if tracer.sampled:
+        facts |= look(with_gradient)
+    tracer.emit("step", backwards=tracer.backwards, **facts)
+
+
+def look(parameters: list[torch.Tensor]) -> dict[str, Any]:
+    """The largest gradient, and how many gradients and weights are not finite."""
+    gradients = [p.grad for p in parameters if p.grad is not None and not p.grad.is_sparse]
+    if not gradients:
+        return {}
+    sizes = torch.stack([size.float().cpu() for size in norms(gradients)])
+    weights = torch.stack([size.float().cpu() for size in norms([p.detach() for p in parameters], 2.0)])
+    bad, bad_weights = int((~sizes.isfinite()).sum()), int((~weights.isfinite()).sum())
+    return {"bad_gradients": bad, "bad_weights": bad_weights, "zero_gradients": int((sizes == 0).sum())}
+
+
+def norms(tensors: Sequence[torch.Tensor], order: float = float("inf")) -> Sequence[torch.Tensor]:
+    """The norm of each tensor, in few kernels."""
+    return torch._foreach_norm(list(tensors), order) if tensors else ()  # type: ignore[attr-defined]
+
+
+def rates(optimizer: Optimizer) -> list[float]:
+    """The learning rate of each group."""
+    return [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
