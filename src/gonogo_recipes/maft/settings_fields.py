@@ -97,6 +97,8 @@ class DataSettings(_Section):
     audio_length: Count = 24
     visual_length: Count = 16
     num_workers: Natural = 0
+    nonfinite: Annotated[Literal["refuse", "mask"], Says("refuse or mask")] = "refuse"
+    align_words: Flag = False
     seed: Natural = 0
     vocab_size: Count = 256
     text_dim: Natural = 0
