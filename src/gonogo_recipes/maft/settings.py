@@ -36,6 +36,7 @@ def load(source: Mapping[str, Any] | Path | str | None = None, overrides: Mappin
 
     Raises:
         SubjectError: Every value that is wrong, each with its path, its rule and what would do.
+        ProfileError: The file is no YAML mapping.
     """
     given = _merged(_read(source), _nested(overrides or {}))
     found = list(_unknown(given))
