@@ -44,3 +44,68 @@ def test_guarded_losses_are_not_accused(loss):
 @pytest.mark.parametrize("loss", [consistency, lambda m, b: functional.nll_loss(m(b[0]).softmax(-1).log(), b[1])])
 def test_a_plain_logarithm_of_probabilities_is_noticed(loss):
     assert verdict(loss) is Status.WARN
+
+
+class Heads(nn.Module):
+    """Scores of three streams."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList([nn.Linear(6, 4) for _ in range(3)])
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [head(x) for head in self.heads]
+
+
+def of_streams(loss) -> Status:
+    def whole(model, batch):
+        streams = model(batch[0])
+        return sum(functional.cross_entropy(scores, batch[1]) for scores in streams) + 0.1 * loss(streams)
+
+    subject = Subject("three streams", model=Heads, loss=whole, splits={"train": [(X, Y)]})
+    return answer(extreme_values.check, subject).status
+
+
+def symmetric(streams):
+    p, q, _ = (scores.softmax(-1) for scores in streams)
+    return functional.kl_div(q.log(), p, reduction="batchmean") + functional.kl_div(p.log(), q, reduction="batchmean")
+
+
+def to_the_mean(streams):
+    each = [scores.softmax(-1) for scores in streams]
+    mean = torch.stack(each).sum(0) / 3
+    return sum(functional.kl_div(mean.log(), one, reduction="batchmean") for one in each)
+
+
+def to_stacked_mean(streams):
+    each = torch.stack([scores.softmax(-1) for scores in streams])
+    return (each.mean(0) * each.mean(0).log()).sum(-1).mean()
+
+
+def of_one_class(streams):
+    return -streams[0].softmax(-1)[:, 0].log().mean()
+
+
+def product_of_streams(streams):
+    one, two, three = (scores.softmax(-1) for scores in streams)
+    return functional.nll_loss((one * two * three).log(), Y)
+
+
+@pytest.mark.requirement("MAFT-2.5")
+@pytest.mark.parametrize("loss", [symmetric, of_one_class, to_the_mean, to_stacked_mean, product_of_streams])
+def test_consistency_of_several_heads_must_bear_sure_scores(loss):
+    assert of_streams(loss) is Status.WARN
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda s: functional.kl_div(s[0].log_softmax(-1), s[1].softmax(-1), reduction="batchmean"),
+        lambda s: functional.kl_div(s[0].log_softmax(-1), s[1].log_softmax(-1), reduction="batchmean", log_target=True),
+        lambda s: functional.nll_loss(((s[0].softmax(-1) + s[1].softmax(-1)) / 2 + 1e-6).log(), Y),
+        lambda s: functional.nll_loss(torch.log(sum(x.softmax(-1) for x in s) + torch.full((4,), 1e-6)), Y),
+    ],
+    ids=["log_softmax", "logarithmic target", "with epsilon", "with a tensor of epsilons"],
+)
+def test_consistency_that_is_guarded_is_not_accused(loss):
+    assert of_streams(loss) is Status.PASS

@@ -18,8 +18,9 @@ from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
 
 FACTOR = 1e4  # of the scores: those of a model that is very sure
-_SQUASH = ("softmax", "sigmoid", "_softmax")
-_SAME = ("view", "reshape", "squeeze", "unsqueeze", "gather", "__getitem__", "transpose", "permute", "float", "flatten")
+_SQUASH = ("softmax", "sigmoid")
+_MIXED = ("add", "mul", "div", "true_divide", "stack", "cat", "mean", "sum")  # of probabilities: another that can be 0
+_SAME = ("view", "reshape", "squeeze", "unsqueeze", "gather", "getitem", "transpose", "permute", "float", "flatten")
 
 
 @check(
@@ -32,9 +33,9 @@ _SAME = ("view", "reshape", "squeeze", "unsqueeze", "gather", "__getitem__", "tr
 def extreme_values(session: Session) -> Observation:
     """The loss stays finite when the model is sure | The loss is infinite when the model is sure
 
-    What: looks for logarithms of plain softmax or sigmoid results inside the loss, and computes the loss again with
-        their scores multiplied by ten thousand. `overflows` counts these logarithms if the loss then is nan or infinite
-        on finite scores.
+    What: looks for logarithms of plain softmax or sigmoid results, or of their means and products, inside the loss, and
+        computes the loss again with the scores of every head multiplied by ten thousand. `overflows` counts these
+        logarithms if the loss then is nan or infinite on finite scores.
     Why: a probability below 1e-45 rounds to zero, its logarithm is minus infinity, and 0 * log(0) is nan. It happens
         after days, when the model has become sure, or at once in half precision.
     Fix: log_softmax and logsigmoid in place of log(softmax) and log(sigmoid); cross_entropy and
@@ -74,14 +75,23 @@ class _Logarithms(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        name = getattr(func, "__name__", "")
+        name = getattr(func, "__name__", "").removeprefix("__r").strip("_")
         mark = self._mark(args[0]) if args else ""
         if name in ("log", "log2", "log10") and mark:
             self.found.append((mark, tuple(args[0].shape)))
         out = func(*args, **(kwargs or {}))
-        if (name in _SQUASH or (name in _SAME and mark)) and isinstance(out, Tensor):
-            self._marks[id(out)] = (weakref.ref(out), name if name in _SQUASH else mark)
+        new = name if name in _SQUASH else mark if name in _SAME else self._mixed(name, args) if name in _MIXED else ""
+        if new and isinstance(out, Tensor):
+            self._marks[id(out)] = (weakref.ref(out), new)
         return out
+
+    def _mixed(self, name: str, args: tuple[Any, ...]) -> str:
+        """The mark that sums and products of nothing but probabilities have; an epsilon that is added ends it."""
+        parts = args[0] if isinstance(args[0], list | tuple) else args[:1] if name in ("mean", "sum") else args
+        numbers = [part for part in parts if not isinstance(part, Tensor)]
+        marks = [self._mark(part) for part in parts if isinstance(part, Tensor)]
+        guarded = name == "add" and any(numbers)
+        return marks[0] if marks and all(marks) and not guarded else ""
 
 
 class _Sure(TorchFunctionMode):
