@@ -71,6 +71,25 @@ def cycled(session: Session, steps: int) -> list[object]:
     return [batches[index % len(batches)] for index in range(steps)]
 
 
+def until_updates(session: Session, updates: int, *, patience: int = 40) -> int:
+    """Takes steps on the session's own model until its optimizers have stepped as often; how often they have.
+
+    A scaler that skips its first steps and a window of accumulation only take longer.
+    """
+    done: list[int] = []
+    handles = [one.register_step_post_hook(lambda *_: done.append(1)) for one in all_of(session.optimizer)]
+    wanted = updates * len(handles)
+    try:
+        for batch in cycled(session, patience):
+            if len(done) >= wanted or session.seconds_left < 0:
+                break
+            session.step(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return len(done)
+
+
 def gradient_norm(parameter: nn.Parameter) -> float | None:
     """Norm of the gradient, None if there is none."""
     gradient = parameter.grad

@@ -24,6 +24,8 @@ class Claims:
         modalities: Fields of a batch that the answer must depend on.
         masks: For each modality the field of its mask, True where there is content ("~name" where True is padding);
             what it hides may be anything, even NaN.
+        bottleneck: Name of the first module, or of several by their common beginning, within which modalities meet only
+            through tokens that belong to none of them.
         pad_id, eos_id, bos_id: Token ids of padding, end and begin of a sequence.
         accumulation: Calls of the step function for one update of the weights.
         final_lr, total_steps: Learning rate after the last of so many optimizer steps.
@@ -48,6 +50,7 @@ class Claims:
     packing: str | None = None
     modalities: tuple[str, ...] = ()
     masks: Mapping[str, str] = field(default_factory=dict)
+    bottleneck: str = ""
     pad_id: int | None = None
     eos_id: int | None = None
     bos_id: int | None = None

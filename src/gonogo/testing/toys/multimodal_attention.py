@@ -79,6 +79,7 @@ def multimodal_attention() -> Subject:
             target="label",
             modalities=tuple(STREAMS),
             masks={name: f"{name}_mask" for name in STREAMS},
+            bottleneck="attention",
         ),
     )
 
