@@ -8,6 +8,7 @@ from tests.reports.conftest import curve, make_report, make_result
 
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Table
+from gonogo.core.plan import Skip
 from gonogo.reports import as_html
 
 EVIL = "</style></title><script>alert(1)</script><img src=http://x onerror=y>\"'&"
@@ -117,6 +118,7 @@ def test_sections_come_in_the_order_of_importance(no_go):
     assert titles == [
         "Why not",
         "Warnings",
+        "Launch",
         "What did not run",
         "All checks",
         "Waivers and notes",
@@ -172,3 +174,26 @@ def test_prose_keeps_paragraphs_and_code_and_nothing_else():
 def test_nested_facts_are_flattened_and_empty_ones_left_out():
     found = list(as_html.flat({"a": {"b": 1, "c": ""}, "d": [1, 2], "e": None, "f": False}))
     assert found == [("a.b", "1"), ("d", "1, 2"), ("f", "False")]
+
+
+@pytest.mark.requirement("MAFT-10.3")
+@pytest.mark.parametrize(("rows", "folded"), [(10, False), (11, True)])
+def test_a_table_of_more_than_ten_rows_is_folded(rows, folded):
+    table = Table("Long", ("name", "value"), tuple((f"row {i}", i) for i in range(rows)))
+    measured = [(at_most("bad", fail=1, source="s"), Measurement(2))]
+    document = parse(as_html.render(make_report(make_result("data.x", Status.FAIL, measured=measured, tables=[table]))))
+    (figure,) = document.find(".//article").iter("figure")
+    assert (figure.find("details") is not None) == folded
+
+
+def test_a_reason_that_many_checks_share_is_said_once():
+    reason = "runs, but not under what this check does"
+    skipped = [
+        make_result(f"data.check-{i}", Status.SKIP, skip=Skip.NOT_APPLICABLE, reason=reason, criteria=())
+        for i in range(5)
+    ]
+    document = parse(as_html.render(make_report(*skipped)))
+    (table,) = [table for table in document.iter("table") if table.get("class") == "unknown"]
+    cells = ["".join(cell.itertext()) for cell in table.iter("td")]
+    assert [cell for cell in cells if cell.lower().startswith("runs, but")] == [reason.capitalize()]
+    assert len([code for code in table.iter("code")]) == 5

@@ -142,3 +142,21 @@ def test_a_number_on_a_heat_map_can_be_read(value):
 )
 def test_ticks_are_round_numbers(values, labels):
     assert [label for _, label in svg.scale(values, 0, 100).ticks()] == labels
+
+
+@pytest.mark.requirement("MAFT-10.3")
+def test_an_interval_is_a_whisker_from_low_to_high():
+    rows = (("ours", 0.5, 0.25, 1.0), ("late", 0.25, None, None))
+    picture = ET.fromstring(charts.draw(Table("b", ("variant", "accuracy", "low", "high"), rows, "bar"), "f"))
+    line, *ends = [e for e in picture if e.get("class") == "whisker"]
+    bar, other = [e for e in picture if e.get("class") == "bar"]
+    zero, width = float(bar.get("x")), float(bar.get("width"))
+    assert float(line.get("x1")) == pytest.approx(zero + width / 2, abs=0.2)
+    assert float(line.get("x2")) == pytest.approx(zero + width * 2, abs=0.2)
+    assert [e.get("x1") for e in ends] == [line.get("x1"), line.get("x2")]
+    assert float(other.get("width")) == pytest.approx(width / 2, abs=0.2)
+
+
+def test_other_columns_of_bars_are_no_interval():
+    picture = charts.draw(Table("b", ("layer", "norm", "share", "high"), (("a", 1.0, 0.1, 2.0),), "bar"), "f")
+    assert "whisker" not in picture

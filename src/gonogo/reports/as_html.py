@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from gonogo.core.criterion import Status
 from gonogo.core.report import Report, Result
 from gonogo.reports import chart_gauge, figures, rows, wording
+from gonogo.reports import launch as launching
 from gonogo.reports.clean import clean
 from gonogo.reports.wording import State, shorten
 
@@ -57,6 +58,8 @@ def _page(report: Report, evidence: str) -> str:
         css=css(),
         figure=lambda table: figures.figure(table, f"figure-{next(ids)}"),
         gauge=lambda row: Markup(chart_gauge.draw(row, f"figure-{next(ids)}")),  # noqa: S704 - escaped by ElementTree
+        launch=launching.launch(report),
+        unknown_together=launching.unknown_together,
         shows=lambda finding: evidence == _EVERYTHING or (finding and evidence == _FINDINGS),
         complete=evidence == _EVERYTHING,
     )

@@ -8,7 +8,8 @@ from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
-from gonogo.reports.rows import Row, by_category, follows, judged, not_run, rows, waived, warnings
+from gonogo.reports.launch import launch, unknown_together
+from gonogo.reports.rows import Row, by_category, by_reason, follows, judged, not_run, rows, waived, warnings
 
 _SHOWN = 10  # rows of an evidence table: a pull request is read on a phone
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
@@ -33,6 +34,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _reason(report, result)
     yield from _list("Warnings", (_warning(result) for result in warnings(report)))
     yield from _list("Waived", (f"- {_name(result)}: {escape(result.waived)}" for result in waived(report)))
+    yield from _list("Launch", _launch(report))
     unknown = not_run(report)
     yield from _list("Did not run", (line for words, results in unknown.items() for line in _group(words, results)))
     yield from ("", "## All checks")
@@ -81,14 +83,23 @@ def _warning(result: Result) -> str:
     return f"- {_name(result)}: {escape(result.reason)}.{fix}"
 
 
+def _launch(report: Report) -> Iterator[str]:
+    found = launch(report)
+    yield f"- {escape(found.answer)}"
+    yield from (f"- Blocked by {escape(result.id)}: {escape(result.reason)}" for result in found.blockers)
+    for need in found.needs:
+        yield f"- {escape(need.what)}: {escape(need.value)} ({escape(need.source)}, {need.evidence})"
+    yield from (f"- Unknown: {escape(line)}" for line in unknown_together(found))
+
+
 def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
     if words == wording.SKIP_WORDS[Skip.DESELECTED]:
         yield f"- {words} ({len(results)}): {escape(', '.join(result.id for result in results))}"
         return
     yield f"- {words} ({len(results)})"
-    for result in results:
-        required = " (required)" if result.required else ""
-        yield f"  - {escape(result.id)}{required}: {escape(result.reason)}"
+    for reason, members in by_reason(results).items():
+        names = (f"{escape(result.id)}{' (required)' if result.required else ''}" for result in members)
+        yield f"  - {', '.join(names)}: {escape(reason)}"
 
 
 def _evidence(table: Table) -> Iterator[str]:

@@ -10,7 +10,8 @@ from gonogo.core.plan import Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
-from gonogo.reports.rows import by_category, examples, follows, judged, not_run, waived, warnings
+from gonogo.reports.launch import launch, unknown_together
+from gonogo.reports.rows import by_category, by_reason, examples, follows, judged, not_run, waived, warnings
 
 Span = tuple[str, str]  # text, style of rich
 Line = tuple[Span, ...]
@@ -38,6 +39,7 @@ def _lines(report: Report, verbose: bool) -> Iterator[Line]:
     yield from _section("Why", [line for result in report.reasons for line in _reason(report, result, verbose)])
     yield from _section("Warnings", [line for result in warnings(report) for line in _finding(report, result)])
     yield from _section("Waived", [line for result in waived(report) for line in _waiver(result)])
+    yield from _section("Launch", list(_launch(report)))
     yield from _section("Did not run", list(_unknown(report, verbose)))
     yield from _section("Checks", list(_categories(report, verbose)))
     yield from _section("Notes", [((f"  {note}", ""),) for note in report.notes])
@@ -93,6 +95,14 @@ def _waiver(result: Result) -> Iterator[Line]:
     yield ((f"      {result.waived}", "dim"),)
 
 
+def _launch(report: Report) -> Iterator[Line]:
+    found = launch(report)
+    yield ((f"  {found.answer}", "bold"),)
+    for need in found.needs:
+        yield ((f"  {need.what}: {need.value}", ""), (f"  {need.source}, {need.evidence}", "dim"))
+    yield from (((f"  unknown: {line}", ""),) for line in unknown_together(found))
+
+
 def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
     for words, results in not_run(report).items():
         yield ((f"  {words} ({len(results)})", "bold"),)
@@ -100,14 +110,20 @@ def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
         if words == wording.SKIP_WORDS[Skip.DESELECTED] and not verbose:
             yield from _wrapped("", ", ".join(result.id for result in results))
             continue
-        for result in results:
-            shape = wording.state(result).value.shape
-            required = "  required" if result.required else ""
-            yield (
-                (f"    {shape} {result.id}", ""),
-                (required, "bold"),
-                (f"  {' '.join(result.reason.split())}", "dim"),
-            )
+        for reason, members in by_reason(results).items():
+            yield from _skipped(" ".join(reason.split()), members)
+
+
+def _skipped(reason: str, results: tuple[Result, ...]) -> Iterator[Line]:
+    """One check and its reason in a line; the reason first where several share it."""
+    first, *others = results
+    shape = wording.state(first).value.shape
+    if not others:
+        required = "  required" if first.required else ""
+        yield ((f"    {shape} {first.id}", ""), (required, "bold"), (f"  {reason}", "dim"))
+        return
+    yield ((f"    {shape} ", ""), (f"{reason}:", "dim"))
+    yield from _wrapped("", ", ".join(f"{result.id}{' (required)' if result.required else ''}" for result in results))
 
 
 def _categories(report: Report, verbose: bool) -> Iterator[Line]:

@@ -101,6 +101,14 @@ def not_run(report: Report) -> dict[str, tuple[Result, ...]]:
     return {words: members for words, members in groups.items() if members}
 
 
+def by_reason(results: tuple[Result, ...]) -> dict[str, tuple[Result, ...]]:
+    """Results by the reason they share: what holds for twenty checks is said once."""
+    return {
+        reason: tuple(result for result in results if result.reason == reason)
+        for reason in dict.fromkeys(result.reason for result in results)
+    }
+
+
 def by_category(report: Report) -> dict[str, tuple[Result, ...]]:
     """All results, causes before consequences; a plug-in's categories keep its prefix apart from the built-in ones."""
     names = {result.id.rsplit(".", 1)[0]: result.category for result in report.results}
