@@ -29,4 +29,7 @@ def read(data: DataSettings) -> dict[str, Dataset[Sample]]:
         raise SubjectError(
             f"data.task {data.task} with data.path {data.path}: give one of {', '.join(FORMATS)} and its path"
         )
-    return import_module(f"{__name__}.{data.task}").read(data.path, data)
+    try:
+        return import_module(f"{__name__}.{data.task}").read(data.path, data)
+    except OSError as error:
+        raise SubjectError(f"{data.path}: reading failed ({error}); copy or download it again") from None

@@ -47,7 +47,7 @@ def of_lengths(name: str, content: Shaped[np.ndarray, "n steps ..."], lengths: I
     """
     longest = content.shape[1]
     if len(lengths) != len(content) or not ((lengths >= 0) & (lengths <= longest)).all():
-        found = f"{len(lengths)} lengths from {lengths.min(initial=0)} to {lengths.max(initial=0)}"
+        found = f"{len(lengths)} lengths from {min(lengths, default=0)} to {max(lengths, default=0)}"
         raise SubjectError(f"{name}: {found} for {len(content)} samples of at most {longest} steps")
     steps = filled(content)
     beyond = steps & (np.arange(longest) >= lengths[:, None])
