@@ -6,6 +6,7 @@ Legend of shapes: n rows of a batch of copies, s streams.
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from gonogo.instruments.streams import Stream, streams
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session
-from gonogo.training.settings import Setting, number, settings
+from gonogo.training.settings import Setting, number, read, replaced, settings
 
 _KINDS = frozenset(("modality", "modalities", "modal", "stream", "streams", "moddrop"))
 _DROPS = frozenset(("drop", "dropout", "moddrop"))
@@ -80,15 +81,32 @@ def drops(session: Session, *, passes: int = 4, rate: float = 0.0) -> Drops:
     return Drops(tuple(one.name for one in known), output, dropped, moved[output], together)
 
 
+def raised(session: Session, rate: float) -> Drops | None:
+    """The drops of one pass at another rate: set where the model keeps it, else by another configuration."""
+    if next(rates(session, session.model), None) is not None:
+        return drops(session, passes=1, rate=rate)
+    found, change = _configured(session), session.subject.with_config
+    if len(found) != 1 or change is None:
+        return None
+    with suppress(Exception):  # what cannot be built at this rate is not asked
+        config = replaced(read(session.subject.config), found[0].keys, rate)
+        return drops(Session(change(config), device=session.device, seed=session.seed), passes=1)
+    return None
+
+
 def declared(session: Session) -> tuple[str, float] | None:
     """The one rate of modality dropout that the configuration names, and its key; else the one that the model keeps."""
-    found: list[tuple[str, float]] = []
-    if session.subject.config is not None:
-        rows = [(row, number(row.value)) for row in settings(session.subject.config) if _is_rate(row)]
-        found = [(row.path, value) for row, value in rows if value is not None and 0 <= value < 1]
+    found = [(row.path, number(row.value) or 0.0) for row in _configured(session)]
     if not found:
         found = [(f"{type(one).__name__}.{name}", getattr(one, name)) for one, name in rates(session, session.model)]
     return found[0] if len({value for _, value in found}) == 1 else None
+
+
+def _configured(session: Session) -> list[Setting]:
+    if session.subject.config is None:
+        return []
+    rows = [(row, number(row.value)) for row in settings(session.subject.config) if _is_rate(row)]
+    return [row for row, value in rows if value is not None and 0 <= value < 1]
 
 
 def rates(session: Session, model: nn.Module) -> Iterator[tuple[Any, str]]:

@@ -65,11 +65,13 @@ def _sometimes_absent(session: Session, masked: list[Stream]) -> frozenset[str]:
     """The streams that the run itself leaves out, in its first batches or by modality dropout."""
     batches = session.batches("train", limit=4)
     found = {one.name for one in masked for batch in batches if not bool(one.there(batch).any(1).all())}
+    said = declared(session)
+    if said is not None:
+        return frozenset(found | ({one.name for one in masked} if said[1] else set()))
     with suppress(NotApplicable):
         seen = drops(session)
         found |= {name for name, dropped in zip(seen.streams, seen.dropped.any(0), strict=True) if dropped}
-    said = declared(session)
-    return frozenset(found | ({one.name for one in masked} if said and said[1] else set()))
+    return frozenset(found)
 
 
 def _tried(

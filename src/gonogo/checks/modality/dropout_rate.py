@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.modality_drops import Drops, declared, drops
+from gonogo.instruments.modality_drops import Drops, declared, drops, raised
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -36,9 +36,9 @@ def dropout_rate(session: Session) -> Observation:
     """Modality dropout is as declared | Modality dropout is not what is declared
 
     What: finds dropped streams by exchange of content under one seed, in thousands of copies of a few samples that
-        have every stream. `all_dropped` counts samples that lost all (`all_lost` where no rate is declared), with the
-        rate set to one half where the model keeps it under its name; `in_evaluation` counts streams dropped in
-        evaluation mode. `rate_error` is how far the interval of a stream's rate is from the declared one: from p, or
+        have every stream. `all_dropped` counts samples that lost all (`all_lost` where no rate is declared), also at a
+        rate of one half where the model or its configuration can be set to that; `in_evaluation` counts streams dropped
+        in evaluation mode. `rate_error` is how far the interval of a stream's rate is from the declared one: from p, or
         p less what a rule against losing all takes from it; or a share p of samples that lose any. The rate is looked
         for in the configuration, else in the model: a number with modality and drop in its name.
     Why: dropped independently, all three go at once with p^3: 4 % of samples at 0.35 teach the model noise. A rate that
@@ -52,8 +52,8 @@ def dropout_rate(session: Session) -> Observation:
     if not seen.dropped.any() and not (said and said[1]):
         raise NotApplicable("no stream of any sample is dropped, and no rate of modality dropout is declared")
     lost = _lost(seen)
-    if said and said[1]:
-        lost += _lost(drops(session, passes=1, rate=OFTEN))
+    often = raised(session, OFTEN) if said and said[1] else None
+    lost += _lost(often) if often else 0
     found = {"all_dropped" if said else "all_lost": Measurement(lost, "{sample}", n=len(seen.dropped))}
     if not session.claims.stochastic:
         found["in_evaluation"] = Measurement(int(seen.evaluated.any(0).sum()), "{stream}")

@@ -30,7 +30,7 @@ LITTLE = 1e-5  # of the effect of the strongest stream; of a stream that was not
     criteria=[at_most("unused", warn=0, source="ours: three standard errors, and 1e-5 of the strongest stream")],
     since="0.3",
 )
-def use(session: Session, *, steps: int = 30, batches: int = 8) -> Observation:
+def use(session: Session, *, steps: int = 60, batches: int = 32) -> Observation:
     """Every stream counts | Some stream hardly counts
 
     What: takes some optimizer steps, then deals out the steps of one stream at a time anew among the samples of a
