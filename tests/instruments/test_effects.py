@@ -35,6 +35,23 @@ def test_a_value_shows_where_it_acts(keys: tuple[str, ...], value: Any, seen: st
     assert seen in first_change(keys, value)
 
 
+def test_the_length_of_every_split_shows() -> None:
+    def build(config: Mapping[str, Any]) -> Subject:
+        batches = [torch.zeros(2, 2)] * 4
+        splits = {"train": lambda: batches, "valid": lambda: batches, "test": lambda: batches[: config["tested"]]}
+        return Subject(
+            "s",
+            model=lambda: nn.Linear(2, 1),
+            loss=lambda model, batch: model(batch).square().mean(),
+            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+            splits=splits,
+            with_config=build,
+        )
+
+    session = Session(build({"tested": 4}))
+    assert differing(effects(session, {"tested": 4}), effects(session, {"tested": 2})) == ["epoch"]
+
+
 def test_the_same_configuration_gives_the_same_digests() -> None:
     assert first_change(("epochs",), 99) == []
 

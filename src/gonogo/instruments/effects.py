@@ -43,7 +43,7 @@ def _of(session: Session, steps: int) -> Effects:
     model, optimizer = session.model, session.optimizer
     found: Effects = {
         "data": digest(batches[:steps]),
-        "epoch": _length(session.loader("train")),
+        "epoch": str({name: _length(split.batches()) for name, split in session.subject.splits.items()}),
         "parameters": digest([(n, tuple(p.shape), str(p.dtype), p.requires_grad) for n, p in model.named_parameters()]),
         "layers": digest([repr(m) for m in model.modules() if type(m).__module__.startswith("torch.nn")]),
         "initial weights": digest(dict(model.named_parameters())),

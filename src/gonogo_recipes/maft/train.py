@@ -24,7 +24,7 @@ from gonogo_recipes.maft.data import collate, datasets
 from gonogo_recipes.maft.evaluate import evaluate
 from gonogo_recipes.maft.losses import compute_loss
 from gonogo_recipes.maft.model import build_model
-from gonogo_recipes.maft.settings import Settings, load
+from gonogo_recipes.maft.settings import CONFIG, Settings, load
 
 EVALUATION_BATCH = 256
 TEXT = ("encoders.text.content", "encoders.text.embedding")  # of both variants
@@ -37,7 +37,7 @@ def build(config: str | None = None, **overrides: Any) -> Callable[..., Mapping[
     Raises:
         SubjectError: A setting cannot be used.
     """
-    return partial(train, load(config, overrides))
+    return partial(train, load(config or CONFIG, overrides))
 
 
 def train(
