@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gonogo.adapters import plain
+from gonogo.adapters import frameworks
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import GonogoError, SubjectError, did_you_mean
 from gonogo.training.blame import origin
@@ -60,9 +60,12 @@ def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
         if arguments:
             raise SubjectError(f"{text} is a Subject, not a function: it takes no {sorted(arguments)[0]!r}")
         return target
+    live = None if arguments or isinstance(target, type) else frameworks.of_live(target, text)
+    if live is not None:
+        return live
     if not callable(target):
         raise SubjectError(f"{text} is {type(target).__name__}; expected a Subject or a function that returns one")
-    return plain.as_subject(built(target, arguments, text), lambda: built(target, arguments, text), text)
+    return frameworks.as_subject(built(target, arguments, text), lambda: built(target, arguments, text), text)
 
 
 def built(target: Callable[..., Any], arguments: Mapping[str, Any], text: str) -> Any:

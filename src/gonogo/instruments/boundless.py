@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session
 
 FACTORS = (1.0, 1e2, 1e4)  # times the size of the output
@@ -69,7 +70,7 @@ def _loss(
         return _replaced(output, leaf, leaf + factor * scale * way)
 
     try:
-        handle = model.register_forward_hook(moved)
+        handle = entry(model).register_forward_hook(moved)
     except RuntimeError:  # TorchScript takes no hooks
         return None
     try:

@@ -9,6 +9,7 @@ from torch import nn
 
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, evaluating
 
 
@@ -21,7 +22,7 @@ def value(session: Session, model: nn.Module, batch: Any, seed: int = 1) -> floa
 def answers(session: Session, model: nn.Module, batch: Any, seed: int = 1) -> list[Any]:
     """What the model's calls return while the loss runs in evaluation mode under a seed."""
     calls: list[Any] = []
-    handle = model.register_forward_hook(lambda module, inputs, output: calls.append(nested.clone(output)))
+    handle = entry(model).register_forward_hook(lambda module, inputs, output: calls.append(nested.clone(output)))
     try:
         value(session, model, batch, seed)
     finally:
@@ -38,7 +39,7 @@ def answering(model: nn.Module, given: list[Any]) -> Iterator[None]:
         count[0] += 1
         return nested.clone(given[(count[0] - 1) % len(given)])
 
-    handle = model.register_forward_hook(answer)
+    handle = entry(model).register_forward_hook(answer)
     try:
         yield
     finally:

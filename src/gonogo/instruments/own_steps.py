@@ -18,6 +18,7 @@ from gonogo.errors import NotApplicable
 from gonogo.instruments import equivalence
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, all_of
 
 PATIENCE = 132  # calls: an undeclared window of 128 micro-batches, or a loss scale that halves 16 times, is seen
@@ -81,7 +82,7 @@ class OwnSteps:
 
     @contextmanager
     def _watched(self, factor: float) -> Iterator[None]:
-        handles: list[Any] = [self.model.register_forward_hook(self._count_forward)]
+        handles: list[Any] = [entry(self.model).register_forward_hook(self._count_forward)]
         for index, optimizer in enumerate(self.optimizers):
             handles.append(optimizer.register_step_pre_hook(self._noting(index)))
             for parameter in self.held(index):

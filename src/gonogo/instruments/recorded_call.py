@@ -11,6 +11,7 @@ from gonogo.errors import NotApplicable
 from gonogo.instruments.memo import instrument
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, evaluating
 
 _FLOAT32_FLOOR = 1e-5  # relative; below it a change in float32 is rounding
@@ -90,14 +91,14 @@ def _first_call(session: Session, model: nn.Module, batch: Any) -> tuple[Any, Ca
     def note(module: nn.Module, args: Any, kwargs: Any) -> None:
         calls.append(nested.clone({"args": list(args), "kwargs": dict(kwargs)}))
 
-    handle = model.register_forward_pre_hook(note, with_kwargs=True)
+    handle = entry(model).register_forward_pre_hook(note, with_kwargs=True)
     try:
         with torch.no_grad(), evaluating(model), seeding.seeded(session.seed):
             session.loss(nested.clone(batch), model)
     finally:
         handle.remove()
     if calls:
-        return calls[0], lambda inputs: floats(model(*inputs["args"], **inputs["kwargs"]))
+        return calls[0], lambda inputs: floats(entry(model)(*inputs["args"], **inputs["kwargs"]))
     predict = session.subject.predict
     if predict is None:
         raise NotApplicable("the loss does not call the model's forward; give Subject(predict=...)")

@@ -16,6 +16,7 @@ from gonogo.instruments.memo import instrument
 from gonogo.instruments.recorded_call import Probe, recorded
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, evaluating
 
 ROWS = 20  # supervised positions that an agreement needs, so that chance cannot make it
@@ -115,7 +116,7 @@ def _call(
         calls.append((nested.clone({"args": list(args), "kwargs": dict(kwargs)}), chosen))
         return nested.map_leaves(lambda path, leaf: chosen if path == output else leaf, result) if level else None
 
-    handle = model.register_forward_hook(note, with_kwargs=True)
+    handle = entry(model).register_forward_hook(note, with_kwargs=True)
     try:
         with torch.enable_grad(), evaluating(model), seeding.seeded(session.seed):
             loss = session.loss(nested.clone(batch), model)

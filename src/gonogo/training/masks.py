@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from gonogo.training.entry import entry
+
 # Where the additive masks are: keywords, and the place of attn_mask among the arguments of the kernel.
 _NAMES, _PLACE = ("attn_mask", "key_padding_mask"), 3
 
@@ -42,6 +44,6 @@ def follow_queries(model: nn.Module) -> nn.Module:
     def leave(*_: Any) -> None:
         entered.pop().__exit__(None, None, None)
 
-    model.register_forward_pre_hook(enter)
-    model.register_forward_hook(leave, always_call=True)
+    entry(model).register_forward_pre_hook(enter)
+    entry(model).register_forward_hook(leave, always_call=True)
     return model

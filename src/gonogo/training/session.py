@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from gonogo.core.capability import Capability
 from gonogo.errors import CheckError, NotApplicable, SubjectError
 from gonogo.training import batch as batches_
-from gonogo.training import fingerprint, loop, seeding
+from gonogo.training import entry, fingerprint, loop, seeding
 from gonogo.training.claims import Claims
 from gonogo.training.masks import follow_queries
 from gonogo.training.subject import Split, Subject
@@ -55,6 +55,7 @@ class Session:
         self._model: nn.Module | None = None
         self._optimizer: Optimizer | None = None
         self._batches: dict[str, list[Any]] = {}
+        self._entry: list[str] = []  # its name, once it is known; shared by all sessions of the subject
 
     # What the subject is
 
@@ -91,7 +92,21 @@ class Session:
         model = model.to(self.device).train()
         if any(map(is_lazy, itertools.chain(model.parameters(), model.buffers()))):
             self._initialise(model)
-        return model
+        return entry.mark(model, self._entry_name())
+
+    def _entry_name(self) -> str:
+        """Found with a model of its own, which may not survive to be looked at in other ways."""
+        alone = not (
+            torch.distributed.is_available() and torch.distributed.is_initialized()
+        )  # ranks would have to agree
+        if not self._entry and alone and self.subject.loss is not None and "train" in self.subject.splits:
+            self._entry.append("")  # until it is found: that takes a model, too
+            view = self.narrowed((Capability.MODEL, Capability.LOSS, Capability.TRAIN), self.seconds_left)
+            with contextlib.suppress(Exception), seeding.seeded(self.seed), torch.no_grad():
+                [batch] = view.batches(limit=1)
+                model = view.build_model().eval()
+                self._entry[0] = entry.found(model, lambda: view.loss(batch, model))
+        return self._entry[0] if self._entry else ""
 
     def _initialise(self, model: nn.Module) -> None:
         """Give lazy layers the sizes that they see in the first batch, as the first step of the run would."""
@@ -139,6 +154,7 @@ class Session:
         Raises:
             SubjectError: The split is empty.
         """
+        self._declared(split)
         have = self._batches.setdefault(split, [])
         if len(have) < limit:
             # What was handed out before stays, even if the loader shuffles by a generator of its own.
@@ -190,7 +206,8 @@ class Session:
     def _forward_during_loss(self, model: nn.Module, batch: Any) -> Any:
         calls: list[Any] = []
         try:
-            handle = model.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
+            inner = entry.entry(model)
+            handle = inner.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
         except RuntimeError as error:  # TorchScript takes no hooks
             raise NotApplicable(f"the outputs cannot be watched ({error}); give Subject(predict=...)") from None
         try:
@@ -255,7 +272,7 @@ class Session:
     def fresh(self, needs: Iterable[Capability], seconds: float) -> "Session":
         """A new instance, nothing built yet; it shares only the batches that were read already."""
         new = Session(self.subject, needs=needs, device=self.device, seed=self.seed, seconds=seconds)
-        new._batches = self._batches
+        new._batches, new._entry = self._batches, self._entry
         return new
 
     def fingerprint(self) -> dict[str, str]:

@@ -153,7 +153,8 @@ def replaced(config: Any, keys: Sequence[str | int], value: Any) -> Any:
         # Keys that are no texts were written as texts in the path.
         key = next(key for key in config if head in (key, str(key)))
         changed = dict(config) if type(config) is dict else copy.copy(config)
-        changed[key] = replaced(config[key], rest, value)  # type: ignore[index]
+        # What is replaced is not read: in OmegaConf it may be missing, or refer to what is.
+        changed[key] = replaced(config[key], rest, value) if rest else value  # type: ignore[index]
         return changed
     items = [replaced(item, rest, value) if place == head else item for place, item in enumerate(config)]
     return tuple(items) if isinstance(config, tuple) else items

@@ -1,0 +1,187 @@
+"""A transformers.Trainer -> the dict of its live parts.
+
+Its own compute_loss, training_step, collator, optimizer, scheduler, clipping and evaluation_loop run; the loop around
+them is ours, so callbacks stay silent. Nothing here imports transformers before it has seen one of its objects.
+"""
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gonogo.errors import SubjectError
+
+# Of the hundred training arguments these shape what is learned; the others are about the machine and the log.
+_SETTINGS = (
+    "learning_rate",
+    "weight_decay",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "max_grad_norm",
+    "num_train_epochs",
+    "max_steps",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "warmup_ratio",
+    "label_smoothing_factor",
+    "optim",
+    "seed",
+)
+
+
+def accepts(built: Any) -> bool:
+    """Is it a Trainer, or a dict that holds one and no loss?"""
+    return _trainer(built) is not None
+
+
+def fresh(built: Any) -> Any:
+    """A Trainer like a live one, with a model of its own and nothing trained since."""
+    live = _trainer(built)
+    taken = inspect.signature(type(live).__init__).parameters
+    same = ("args", "data_collator", "train_dataset", "eval_dataset", "processing_class", "model_init")
+    same += ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics", "optimizer_cls_and_kwargs")
+    given = {name: getattr(live, name) for name in same if getattr(live, name, None) is not None}
+    given = {name: value for name, value in given.items() if name in taken or _takes_any(taken)}
+    if "model_init" not in given:
+        given["model"] = copy.deepcopy(live.model)
+    made = type(live)(**given)
+    return made if built is live else {**built, **{name: made for name, part in built.items() if part is live}}
+
+
+def parts(built: Any, text: str) -> dict[str, Any]:
+    """What `adapters.plain` takes, from one live Trainer.
+
+    Raises:
+        SubjectError: It has no training data.
+    """
+    trainer = _trainer(built)
+    if trainer.train_dataset is None:
+        raise SubjectError(f"{text}() returned a Trainer without train_dataset; give it one")
+    run = _Run(trainer)
+    found: dict[str, Any] = {
+        "model": trainer.model,
+        "loss": run.loss,
+        "step": run.step,
+        "optimizer": run.optimizer,
+        "scheduler": run.schedule,
+        "train_loader": run.train_loader,
+        "config": {name: getattr(trainer.args, name) for name in _SETTINGS if hasattr(trainer.args, name)},
+        "claims": _claims(trainer),
+        "save": run.save,
+        "load": run.load,
+    }
+    if trainer.eval_dataset is not None:
+        held_out = trainer.eval_dataset
+        first = next(iter(held_out)) if isinstance(held_out, dict) else None
+        found["valid_loader"] = trainer.get_eval_dataloader(first)
+        found["evaluate"] = run.evaluate
+    more = built if isinstance(built, Mapping) else {}
+    return {**found, **{name: part for name, part in more.items() if part is not trainer}}
+
+
+def _trainer(built: Any) -> Any:
+    if isinstance(built, Mapping):
+        return None if "loss" in built else next((part for part in built.values() if _is_trainer(part)), None)
+    return built if _is_trainer(built) else None
+
+
+def _is_trainer(part: Any) -> bool:
+    classes = type(part).__mro__
+    return any(one.__name__ == "Trainer" and one.__module__.partition(".")[0] == "transformers" for one in classes)
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+
+
+def _claims(trainer: Any) -> dict[str, Any]:
+    """What the arguments and the model's own configuration state."""
+    args, config = trainer.args, getattr(trainer.model, "config", None)
+    precision = "bf16" if args.bf16 else "fp16" if args.fp16 else None
+    pad = getattr(trainer.processing_class, "pad_token_id", None)
+    pad = getattr(config, "pad_token_id", None) if pad is None else pad
+    # T5 and its kin are "ForConditionalGeneration": their encoder sees everything.
+    causal = type(trainer.model).__name__.endswith(("ForCausalLM", "LMHeadModel"))
+    return {
+        "accumulation": args.gradient_accumulation_steps,
+        "max_norm": args.max_grad_norm or None,
+        "precision": precision,
+        "pad_id": pad,
+        "causal": True if causal else None,
+    }
+
+
+class _Run:
+    """The functions of a run, over one Trainer."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer, self.calls = trainer, 0
+        self.train_loader = trainer.get_train_dataloader()
+        self.every = trainer.args.gradient_accumulation_steps
+        trainer.current_gradient_accumulation_steps = self.every
+        trainer.create_optimizer_and_scheduler(num_training_steps=self._planned())
+        self.optimizer: Optimizer = trainer.optimizer
+        self.schedule: Any = trainer.lr_scheduler
+
+    def _planned(self) -> int:
+        args = self.trainer.args
+        if args.max_steps > 0:
+            return args.max_steps
+        try:
+            return max(1, int(args.num_train_epochs * len(self.train_loader) // self.every))
+        except TypeError:  # a stream
+            return 1000
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """The loss of compute_loss, over the batch's own tokens."""
+        inputs = self.trainer._prepare_inputs(batch)
+        with self.trainer.compute_loss_context_manager():
+            loss = self.trainer.compute_loss(model, inputs)
+        if not isinstance(loss, Tensor):
+            raise SubjectError(f"compute_loss returned {type(loss).__name__}; expected a loss tensor")
+        return loss
+
+    def step(self, model: nn.Module, optimizer: Optimizer, batch: Any) -> float:
+        """One call of the Trainer's loop: an update at every gradient_accumulation_steps-th."""
+        trainer = self.trainer
+        self.calls += 1
+        items = trainer._get_num_items_in_batch([batch], trainer.args.device) if self.every == 1 else None
+        loss = trainer.training_step(model, batch, items)
+        if self.calls % self.every == 0:
+            if trainer.args.max_grad_norm:
+                trainer.accelerator.clip_grad_norm_(model.parameters(), trainer.args.max_grad_norm)
+            optimizer.step()
+            if type(self.schedule).__name__ != "ReduceLROnPlateau":  # that one waits for a metric
+                self.schedule.step()
+            model.zero_grad()
+        return float(loss) * (self.every if items is None else 1)
+
+    def evaluate(self, model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
+        """What the Trainer's evaluation reports."""
+        before = self.trainer.model
+        self.trainer.model = model
+        try:
+            found = self.trainer.evaluation_loop(loader, description="gonogo", metric_key_prefix="eval")
+        finally:
+            self.trainer.model = before
+            model.train()
+        return {name: float(value) for name, value in found.metrics.items() if isinstance(value, int | float)}
+
+    def save(self, path: Path) -> None:
+        """Weights, optimizer and scheduler, as the Trainer's own checkpoint holds them."""
+        model = self.trainer.model
+        states = {"optimizer": self.optimizer.state_dict(), "scheduler": self.schedule.state_dict()}
+        torch.save({"model": model.state_dict(), "calls": self.calls, **states}, path)
+
+    def load(self, path: Path) -> None:
+        """The counterpart of `save`."""
+        state = torch.load(path, weights_only=True)
+        self.trainer.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["scheduler"])
+        self.calls = state["calls"]

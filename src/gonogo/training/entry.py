@@ -1,0 +1,69 @@
+"""Where a model is entered: the module whose call gives the answer that the loss is about.
+
+Usually the model itself. Modules that hold a training step (LightningModule, wrappers of losses) often call one of
+their parts, `self.net(x)`, and never their own forward: then that part's inputs and outputs are the model's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.loss import _Loss
+
+from gonogo.training import batch as nested
+
+_MARK = "_gonogo_entry"
+
+
+def entry(model: nn.Module) -> nn.Module:
+    """The module to listen to."""
+    return model.get_submodule(vars(model).get(_MARK, ""))
+
+
+def mark(model: nn.Module, name: str) -> nn.Module:
+    """The model, with the dotted name of its entry written on it; copies of the model carry it along."""
+    if name:
+        vars(model)[_MARK] = name  # past nn.Module's own bookkeeping: this is no parameter and no buffer
+    return model
+
+
+def found(model: nn.Module, run: Callable[[], Any]) -> str:
+    """The dotted name of the entry while `run` computes a loss; "" for the model itself, or if there are several."""
+    called: list[str] = []
+    with _outermost(model, called):
+        run()
+    names = set(called)
+    return names.pop() if len(names) == 1 else ""
+
+
+@contextmanager
+def _outermost(model: nn.Module, called: list[str]) -> Iterator[None]:
+    """Within, names of modules that are called from outside of any other are noted once they answer."""
+    open_calls: list[nn.Module] = []
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        open_calls.append(module)
+
+    def leave(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            open_calls.pop()
+            if not open_calls and _answers(module, output):
+                called.append(name)
+
+        return note
+
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_hook(leave(name), always_call=True).remove)
+        yield
+
+
+def _answers(module: nn.Module, output: Any) -> bool:
+    """Losses and metrics are modules as well, and no part of the answer."""
+    if isinstance(module, _Loss) or type(module).__module__.partition(".")[0] == "torchmetrics":
+        return False
+    to_tuple = getattr(output, "to_tuple", None)  # outputs of libraries
+    leaves = nested.tensors(to_tuple() if callable(to_tuple) else output).values()
+    return any(isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.dim() for leaf in leaves)
