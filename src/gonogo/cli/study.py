@@ -27,7 +27,7 @@ def study(
     ],
     overrides: options.Overrides = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Trainings of each variant.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trainings at a time.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Trainings at a time; 0: in this process.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the reports.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a study that was killed.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where the reference is not ahead.")] = False,
