@@ -24,6 +24,7 @@ from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
 
 MAPS = 128  # calls kept of one pass
+_ALONE = 2**18  # weights kept of one call where nothing else is going on
 
 
 @dataclass
@@ -125,7 +126,7 @@ def attention_maps(session: Session, *, content: bool = False) -> Captured:
 
 def maps_of(session: Session, model: nn.Module, batch: Any, *, content: bool = False) -> Captured:
     """The same for a model and a batch of choice; the model's mode is restored."""
-    watch = capturing(model, content=content)
+    watch = capturing(model, budget=_ALONE, content=content)
     with torch.no_grad(), evaluating(model), seeding.seeded(session.seed), watch as captured:
         session.loss(nested.clone(batch), model)
     return captured

@@ -1,5 +1,6 @@
 """Where attention is called: kernels of torch, also in nn.MultiheadAttention, and softmax that is written out."""
 
+import functools
 import re
 import weakref
 from collections import Counter
@@ -28,6 +29,8 @@ _SCALED = ("mul", "div", "truediv", "add", "sub", "__mul__", "__truediv__", "__a
 _SCALED += ("__radd__", "mul_", "div_", "add_", "__imul__", "__itruediv__", "__iadd__", "clamp", "tanh")
 _IN_PLACE = re.compile(r"__setitem__|__i(add|sub|mul|truediv|and|or)__|[a-z].*_$")
 _HIDDEN = re.compile(r"attention|attn", re.IGNORECASE)
+_SOFTMAX = ("softmax", "_softmax")
+_FOLLOWED = frozenset((*_PRODUCTS, *_SOFTMAX, *_SAME, *_TURNED, *_SCALED, "einsum"))
 
 
 class Sink(Protocol):
@@ -105,11 +108,12 @@ class Follow(TorchFunctionMode):
                 same = scores.numel() == weights.numel()
                 scores = scores.reshape(weights.shape).movedim(keys, -1) if same else None
             weights = weights.movedim(keys, -1)
-            off = [off_one(weights.sum(axis, dtype=torch.float64)) for axis in range(weights.dim())]
-            found = as_map(self.callers.name, kind, weights, scores, budget=self.budget, elsewhere=min(off[:-1]))
+            found = as_map(self.callers.name, kind, weights, scores, budget=self.budget)
+            if kind == "softmax":  # of torch's own modules the axis is right by construction
+                off = [off_one(weights.sum(axis, dtype=torch.float64)) for axis in range(weights.dim())]
+                found = replace(found, over_keys=max(off[-1], found.over_keys), elsewhere=min(off[:-1]))
             # Joint softmax over several axes, taken apart again: no single axis adds up, and none has to.
-            changed = mark.changed or mark.size != weights.shape[-1]
-            found = replace(found, over_keys=max(off[-1], found.over_keys), changed=changed)
+            found = replace(found, changed=mark.changed or mark.size != weights.shape[-1])
             self.sink.add(self._with_content(found, mark.pair))
 
     def _with_content(self, found: AttentionMap, pair: tuple[Tensor, Tensor] | None) -> AttentionMap:
@@ -128,9 +132,9 @@ class Follow(TorchFunctionMode):
             given = dict(zip(names, args, strict=False)) | kwargs
             mask, causal = given.get("attn_mask"), bool(given.get("is_causal", False))
             self.kernel(name, given["query"], given["key"], mask, causal, given.get("scale"))
-        elif _HIDDEN.search(name):
+        elif _is_hidden(name):
             self.hidden(name)
-        else:
+        elif name in _PRODUCTS or name == "einsum" or (self.marks and (name in _FOLLOWED or _IN_PLACE.fullmatch(name))):
             self._follow(name, args, kwargs, out)
 
     def _follow(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
@@ -141,7 +145,7 @@ class Follow(TorchFunctionMode):
             self._product(operands, marks, out)
         elif name == "einsum":
             self._einsum(args, marks, out)
-        elif name in ("softmax", "_softmax") and marks and marks[0] is not None and marks[0].kind == "scores":
+        elif name in _SOFTMAX and marks and marks[0] is not None and marks[0].kind == "scores":
             axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
             size = out.shape[axis] if isinstance(axis, int) else 0
             self.mark(out, Mark("weights", marks[0].pair, operands[0], size))
@@ -235,6 +239,11 @@ class _Inside(TorchDispatchMode):
             mask = given.get("attn_mask", given.get("attn_bias"))
             causal, scale = bool(given.get("is_causal", False)), given.get("scale")
             self.follow.kernel("MultiheadAttention", given["query"], given["key"], mask, causal, scale)
+
+
+@functools.cache
+def _is_hidden(name: str) -> bool:
+    return bool(_HIDDEN.search(name))
 
 
 def is_plain(tensor: Any) -> bool:

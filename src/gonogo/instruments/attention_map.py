@@ -9,7 +9,7 @@ from torch import Tensor
 
 MASKED = -9999.0  # a score at or below it is a mask: -1e4, -1e9, the lowest number of a precision, -inf
 SAMPLES = 8  # kept at most
-BUDGET = 2**17  # weights kept of one call; more queries than fit are thinned out evenly
+BUDGET = 2**15  # weights kept of one call; more queries than fit are thinned out evenly
 
 
 @dataclass(frozen=True)
@@ -92,22 +92,18 @@ def places(shape: tuple[int, int, int, int], budget: int) -> tuple[int, Tensor]:
     return samples, torch.linspace(0, q - 1, rows).round().long()
 
 
-def as_map(
-    where: str, kind: str, weights: Tensor, scores: Tensor | None, *, budget: int = BUDGET, elsewhere: float = math.inf
-) -> AttentionMap:
+def as_map(where: str, kind: str, weights: Tensor, scores: Tensor | None, *, budget: int = BUDGET) -> AttentionMap:
     """The map of weights that were seen, [..., q, k], with the scores that they were made of, in the same order."""
-    four, shape = in_four(weights.detach()), (0, 0, 0, 0)
+    four = in_four(weights.detach())
     shape = (four.shape[0], four.shape[1], four.shape[2], four.shape[3])
     samples, rows = places(shape, budget)
     kept = four[:samples, :, rows.to(four.device)].clone()
     if scores is None:
         unknown = torch.full(kept.shape[:3], math.nan, device=kept.device)
-        return AttentionMap(where, kind, shape, kept, None, unknown, rows, _off(kept, None), elsewhere)
+        return AttentionMap(where, kind, shape, kept, None, unknown, rows, _off(kept, None))
     chosen = in_four(scores.detach())[:samples, :, rows.to(four.device)]
     allowed = _unmasked(chosen)
-    return AttentionMap(
-        where, kind, shape, kept, allowed, spread_of(chosen, allowed), rows, _off(kept, allowed), elsewhere
-    )
+    return AttentionMap(where, kind, shape, kept, allowed, spread_of(chosen, allowed), rows, _off(kept, allowed))
 
 
 def recomputed(
