@@ -4,7 +4,6 @@ Legend of shapes: b samples, t steps.
 """
 
 import itertools
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from gonogo.errors import NotApplicable
-from gonogo.instruments.modality_drops import declared, drops
+from gonogo.instruments.modality_drops import declared
 from gonogo.instruments.stream_answers import answer, awake, change, finite
 from gonogo.instruments.streams import Stream, streams
 from gonogo.training import batch as nested
@@ -62,16 +61,11 @@ def combinations(session: Session) -> list[Combination]:
 
 
 def _sometimes_absent(session: Session, masked: list[Stream]) -> frozenset[str]:
-    """The streams that the run itself leaves out, in its first batches or by modality dropout."""
-    batches = session.batches("train", limit=4)
-    found = {one.name for one in masked for batch in batches if not bool(one.there(batch).any(1).all())}
-    said = declared(session)
-    if said is not None:
-        return frozenset(found | ({one.name for one in masked} if said[1] else set()))
-    with suppress(NotApplicable):
-        seen = drops(session)
-        found |= {name for name, dropped in zip(seen.streams, seen.dropped.any(0), strict=True) if dropped}
-    return frozenset(found)
+    """The streams that the run itself leaves out, in its first batches or by the modality dropout that it declares."""
+    batches, said = session.batches("train", limit=4), declared(session)
+    if said is not None and said[1]:
+        return frozenset(one.name for one in masked)
+    return frozenset(one.name for one in masked for batch in batches if not bool(one.there(batch).any(1).all()))
 
 
 def _tried(

@@ -34,7 +34,7 @@ def combinations(session: Session) -> Observation:
         `refused` counts combinations at which the model raises, `broken` those with an answer, loss or gradient that
         is not finite, in evaluation and in training mode, `leaking` those of which an answer changes with what stands
         in an absent stream. Only combinations count that the run itself has: by samples without a stream in its first
-        batches, or by modality dropout; others are in the table.
+        batches, or by the modality dropout that it declares; others are in the table.
     Why: one sample without audio makes every weight nan, or is answered by what its batch neighbour left in the buffer.
     Fix: attention with every key masked gives nan: always leave one token, or replace its result by `torch.where`;
         divide means by at least one; average only over the streams that are there.
