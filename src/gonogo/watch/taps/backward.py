@@ -9,6 +9,8 @@ from torch import Tensor
 from gonogo.watch.patch import Undo, quietly, replace
 from gonogo.watch.tracer import Tracer
 
+LOSSES = ("NllLoss", "MseLoss", "BinaryCrossEntropy", "SmoothL1Loss", "HuberLoss")
+
 
 class _Mark:
     """Lives as long as the node of the graph to which it is attached."""
@@ -38,7 +40,7 @@ def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
     facts: dict[str, Any] = {"pass": tracer.reading, "number": tracer.backwards}
     if loss is not None and (tracer.sampled or not loss.is_cuda):  # reading a value makes a GPU wait
         facts["value"] = _plain(float(loss.detach()))
-        facts["negated"] = type(loss.grad_fn).__name__ == "NegBackward0"
+        facts["negated"] = _is_minus_a_loss(loss)
     marks[:] = [mark for mark in marks if mark() is not None]
     facts["graphs"] = len(marks)
     tracer.emit("backward", **facts)
@@ -47,6 +49,12 @@ def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
         mark = _Mark()
         node.metadata["gonogo"] = mark  # type: ignore[index]
         marks.append(weakref.ref(mark))
+
+
+def _is_minus_a_loss(value: Tensor) -> bool:
+    node = value.grad_fn
+    inner = node.next_functions[0][0] if node is not None and node.next_functions else None
+    return type(node).__name__ == "NegBackward0" and type(inner).__name__.startswith(LOSSES)
 
 
 def _plain(value: float) -> float | str:

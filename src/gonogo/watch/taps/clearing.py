@@ -29,7 +29,7 @@ class _Probe:
     new: Tensor | None = None  # what the backward pass that is under way brings
     used: bool = False  # does `held` contain what a step used?
     carried: bool | None = False  # does it now contain what a step used before? None: cannot be told
-    unused: bool = False  # does it contain what no step has used yet?
+    unused: int | None = None  # the optimizer steps that there were when a gradient came that none has used
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -82,7 +82,7 @@ class _Probes:
             gradient = parameter.grad if parameter is not None else None
             watched = self.tracer.sampled and gradient is not None and bool(gradient.any())
             probe.held = gradient.detach().clone() if watched and gradient is not None else None
-            probe.used, probe.carried, probe.unused = watched, None, False
+            probe.used, probe.carried, probe.unused = watched, None, None
 
     def _probe(self, number: int, parameter: Tensor) -> _Probe:
         probe = _Probe(number, weakref.ref(parameter))
@@ -105,12 +105,12 @@ class _Probes:
             return
         cleared, added = bool(torch.equal(found, new)), bool(torch.equal(found, held + new))
         if cleared and not added:
-            if probe.unused:
+            if probe.unused == self.tracer.steps:
                 self.tracer.emit("wasted", optimizer=probe.optimizer)
             probe.carried = False
         elif added and not cleared and probe.carried is None:
             probe.carried = True
-        probe.unused = True
+        probe.unused = self.tracer.steps
         probe.held = found.detach().clone()
 
 

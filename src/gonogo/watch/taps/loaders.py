@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -14,7 +14,7 @@ from gonogo.watch.tracer import Tracer
 ORDER = 20_000  # indices that the digest of an order covers
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True)
 class _Pass:
     """One pass over a loader."""
 
@@ -26,8 +26,6 @@ class _Pass:
     order: int = 0
     ascending: bool = True
     last: int = -1
-    distinct: set[int] = field(default_factory=set)
-    over: bool = False
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -45,6 +43,7 @@ class _Taps:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
+        self.unfinished: dict[int, _Pass] = {}
         self.open: _Pass | None = None  # workers draw indices before the iterator is known
         self.count = 0
 
@@ -55,7 +54,9 @@ class _Taps:
             self.open = self.begin(loader)
             iterator = old(loader)
             if self.open is not None:
-                self.passes[iterator] = self.open
+                self.passes[iterator] = self.unfinished[self.open.number] = self.open
+                # A pass that the script leaves early ends when nobody holds it any more.
+                weakref.finalize(iterator, self.end, self.open, complete=False).atexit = False
             self.open = None
             return iterator
 
@@ -108,9 +109,8 @@ class _Taps:
 
     @quietly
     def end(self, found: _Pass, complete: bool) -> None:
-        if found.over:
+        if self.unfinished.pop(found.number, None) is None or not self.tracer.here:
             return
-        found.over = True
         if self.tracer.reading == found.number:
             self.tracer.reading = None
         order = {"indices": found.indices, "order": found.order, "ascending": found.ascending}
@@ -118,7 +118,7 @@ class _Taps:
         self.tracer.emit("pass", **{"pass": found.number, "complete": complete, **fields})
 
     def end_all(self) -> None:
-        for found in sorted(self.passes.values(), key=lambda one: one.number):
+        for found in list(self.unfinished.values()):
             self.end(found, complete=False)
 
 

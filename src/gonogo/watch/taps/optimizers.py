@@ -59,7 +59,7 @@ def note(tracer: Tracer, optimizer: Optimizer) -> None:
     with_gradient = [p for p in held if p.grad is not None]
     facts = {"optimizer": number, "lr": rates(optimizer), "held": len(held), "with_gradient": len(with_gradient)}
     if tracer.sampled:
-        facts |= look(with_gradient)
+        facts |= look(with_gradient) | resident()
     tracer.emit("step", backwards=tracer.backwards, **facts)
 
 
@@ -72,6 +72,15 @@ def look(parameters: list[torch.Tensor]) -> dict[str, Any]:
     weights = torch.stack([size.float().cpu() for size in norms([p.detach() for p in parameters], 2.0)])
     bad, bad_weights = int((~sizes.isfinite()).sum()), int((~weights.isfinite()).sum())
     return {"bad_gradients": bad, "bad_weights": bad_weights, "zero_gradients": int((sizes == 0).sum())}
+
+
+def resident() -> dict[str, int]:
+    """Resident memory of this process, bytes, where Linux tells it."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slower
+            return {"resident": int(file.read().split()[1]) * 4096}
+    except OSError:
+        return {}
 
 
 def norms(tensors: Sequence[torch.Tensor], order: float = float("inf")) -> Sequence[torch.Tensor]:

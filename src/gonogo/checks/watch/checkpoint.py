@@ -1,0 +1,71 @@
+"""What a checkpoint leaves out, a resumed run begins anew."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Event, Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch.evidence import observed
+
+COUNTERS = ("epoch", "step", "iteration", "iter", "global_step")
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[at_most("left_out", warn=0, source="ours: it may be saved elsewhere, so a warning")],
+    since="0.6",
+)
+def checkpoint(session: Session) -> Observation:
+    """Checkpoints hold what resuming needs | Checkpoints leave out what resuming needs
+
+    What: reads what torch.save was given, where it is meant for resuming: it holds an optimizer or a counter besides
+        weights. `left_out` counts what the run has and the fullest of these checkpoints has not: optimizer, scheduler,
+        loss scaler, a counter of epochs or steps. Whether random states are in it is in the table.
+    Why: a resumed run without the scheduler starts its warm-up again; without the optimizer Adam begins from nothing.
+    Fix: save the state_dict of each of them beside that of the model, and load all of them.
+    Shapes: any.
+    Units: left_out: {part}.
+    Source: torchtitan issue 1213; transformers issue 1987; luxonis-train issue 384.
+    """
+    recording = session.subject.recording or Recording(())
+    saves = [event for event in recording.of("save") if _for_resuming(event)]
+    if not saves:
+        raise NotApplicable("no checkpoint that is meant for resuming was seen")
+    fullest = max(saves, key=lambda event: len(_parts(event)))
+    has = _parts(fullest)
+    wanted = {"optimizer", "counter"}
+    wanted |= {"scheduler"} if recording.of("tick") else set()
+    wanted |= {"scaler"} if recording.of("scale") else set()
+    rows = [(part, "yes" if part in has else "no") for part in sorted(wanted | {"weights", "random state"})]
+    return observed(
+        {"left_out": Measurement(len(wanted - has), "{part}", n=len(saves))},
+        [Table("The fullest checkpoint", ("part", "is in it"), tuple(rows))],
+    )
+
+
+def _for_resuming(event: Event) -> bool:
+    parts = _parts(event)
+    return bool({"weights", "module"} & parts) and bool({"optimizer", "counter"} & parts)
+
+
+def _parts(event: Event) -> set[str]:
+    entries = event["entries"]
+    counters = {"counter" for name in entries if any(word in name.lower() for word in COUNTERS)}
+    named = {part for part in ("scheduler", "scaler") for name in entries if part in name.lower()}
+    named |= {"scheduler" for name in entries if "sched" in name.lower()}
+    return set(entries.values()) | counters | named
+
+
+@fault(toy="watched", expect=Status.WARN)
+def the_scheduler_is_left_out(subject: Subject) -> Subject:
+    """The checkpoint has weights, optimizer and epoch."""
+    recording = subject.recording or Recording(())
+    entries = {"model": "weights", "optimizer": "optimizer", "epoch": "int"}
+    save = {"kind": "save", "step": 20, "holds": "mapping", "entries": entries}
+    return replace(subject, recording=Recording((*recording.events, save)))

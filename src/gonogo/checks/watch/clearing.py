@@ -1,0 +1,106 @@
+"""Each update must have its own gradient, all of it, once."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Event, Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch import evidence
+
+LEAST = 3  # sampled steps
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    after=("watch.parameters",),
+    criteria=[
+        at_most("carried", fail=0.25, warn=0.0, source="exact: old + new, bit for bit; 0 where gradients are cleared"),
+        at_most("wasted", fail=0.5, warn=0.1, source="exact: cleared before any step; loss scaling skips a few"),
+        at_most("repeated", fail=0.25, warn=0.1, source="exact: no backward pass between two steps of one optimizer"),
+    ],
+    explains=("watch.trend", "watch.nonfinite"),
+    since="0.6",
+)
+def clearing(session: Session) -> Observation:
+    """Each update has its own gradient | Gradients are carried over, lost or used twice
+
+    What: follows the gradients of a few parameters of each optimizer through its sampled steps. `carried` is the share
+        of steps whose gradient contained, bit for bit, what the step before had used; `wasted` the share after which a
+        gradient was cleared before any optimizer took a step; `repeated` the share of steps of an optimizer with no
+        backward pass since its step before. The largest of all optimizers counts.
+    Why: without zero_grad every update repeats all gradients since the beginning. With zero_grad at every micro-batch,
+        or a step that is indented too little, only the last micro-batch of a window counts.
+    Fix: zero_grad, backward, step: once each per update, in this order; with gradient accumulation clear after the
+        step only.
+    Shapes: any.
+    Units: all: 1 (n: sampled steps).
+    Source: stackoverflow.com question 60335387; ours.
+    """
+    recording = session.subject.recording or Recording(())
+    steps = evidence.steps_of(recording)
+    looked = {n: sum("bad_gradients" in event for event in found) for n, found in steps.items()}
+    if max(looked.values(), default=0) < LEAST:
+        raise NotApplicable(f"gradients were followed through fewer than {LEAST} steps")
+    carried, wasted = recording.by("optimizer", "carried"), recording.by("optimizer", "wasted")
+    found = [
+        (
+            number,
+            _carried(carried.get(number, [])),
+            min(len({event["step"] for event in wasted.get(number, [])}) / looked[number], 1.0),
+            _repeated(steps[number]),
+        )
+        for number in steps
+        if looked[number] >= LEAST
+    ]
+    names = ("carried", "wasted", "repeated")
+    measured = {
+        name: Measurement(max(row[index] for row in found), n=max(looked.values()))
+        for index, name in enumerate(names, 1)
+    }
+    return evidence.observed(measured, [Table("Optimizers", ("optimizer", *names), tuple(found))])
+
+
+def _carried(events: list[Event]) -> float:
+    if len(events) < LEAST:
+        return 0.0
+    return sum(event["carried"] == event["probes"] for event in events) / len(events)
+
+
+def _repeated(steps: list[Event]) -> float:
+    pairs = list(pairwise(steps))
+    return sum(a["backwards"] == b["backwards"] for a, b in pairs) / len(pairs) if len(pairs) >= LEAST else 0.0
+
+
+def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
+    recording = (subject.recording or Recording(())).edited(
+        lambda event: {**event, **fields} if event["kind"] == kind else event
+    )
+    return replace(subject, recording=recording)
+
+
+@fault(toy="watched")
+def never_cleared(subject: Subject) -> Subject:
+    """zero_grad is missing."""
+    return _edited(subject, "carried", carried=3, probes=3)
+
+
+@fault(toy="watched")
+def stepped_twice(subject: Subject) -> Subject:
+    """The optimizer steps twice for each backward pass."""
+    return _edited(subject, "step", backwards=1)
+
+
+@fault(toy="watched")
+def cleared_before_the_step(subject: Subject) -> Subject:
+    """Every micro-batch clears what the one before brought."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: [e, {"kind": "wasted", "step": e["step"], "optimizer": 0}] if e["kind"] == "step" else e
+    )
+    return replace(subject, recording=recording)

@@ -1,0 +1,92 @@
+"""Clipping must act on the true gradient, before the step."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Event, Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch.evidence import observed
+
+LEAST = 3
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("idle", fail=0.5, warn=0.0, source="exact: no backward pass between the step before and the clipping"),
+        at_most("scaled", fail=0.5, warn=0.0, source="exact: scaled, not yet unscaled, when it was clipped"),
+    ],
+    since="0.6",
+)
+def clipping(session: Session) -> Observation:
+    """Gradients are clipped between backward and step | Gradients are clipped at the wrong moment
+
+    What: follows the order of scaling, backward, unscaling, clipping and step. `idle` is the share of clippings that
+        found nothing new: the optimizer had stepped already, or backward was still to come. `scaled` is the share that
+        acted on gradients that a loss scaler had multiplied. An infinite limit only measures the norm and is left out.
+    Why: clipping after the step protects nothing. Clipping before unscaling compares the limit with a gradient that is
+        65,536 times too large: every update is cut to almost nothing.
+    Fix: backward, scaler.unscale_(optimizer), clip_grad_norm_, scaler.step(optimizer), in this order.
+    Shapes: any.
+    Units: all: 1 (n: clippings).
+    Source: lightning issue 9606, pytorch/examples issue 1196; pytorch.org, AMP examples.
+    """
+    recording = session.subject.recording or Recording(())
+    clips = [event for event in recording.of("clip") if not event["measuring"] and event["optimizers"]]
+    if len(clips) < LEAST:
+        raise NotApplicable("no clipping was seen" if not clips else f"fewer than {LEAST} clippings were seen")
+    idle, scaled = _judged(recording)
+    measured = {
+        "idle": Measurement(idle / len(clips), n=len(clips)),
+        "scaled": Measurement(scaled / len(clips), n=len(clips)),
+    }
+    order = [e["kind"] for e in recording.of("zero", "scale", "backward", "unscale", "clip", "step")][:12]
+    return observed(measured, [Table("How it began", ("place", "event"), tuple(enumerate(order, 1)))])
+
+
+def _judged(recording: Recording) -> tuple[int, int]:
+    """How many clippings had nothing new before them, and how many a scaled gradient."""
+    used: dict[int, int] = {}  # backward passes before the last step of each optimizer
+    scale, unscaled = 1.0, set[int]()
+    idle = scaled = 0
+    for event in recording.events:
+        kind = event["kind"]
+        if kind == "step":
+            used[event["optimizer"]] = event["backwards"]
+            unscaled.discard(event["optimizer"])
+        elif kind == "scale":
+            scale = event["size"]
+        elif kind == "unscale":
+            unscaled.add(event["optimizer"])
+        elif kind == "clip" and not event["measuring"] and event["optimizers"]:
+            idle += _nothing_new(event, used)
+            scaled += scale != 1.0 and not unscaled & set(event["optimizers"])
+    return idle, scaled
+
+
+def _nothing_new(clip: Event, used: dict[int, int]) -> bool:
+    return all(clip["backwards"] <= used.get(optimizer, 0) for optimizer in clip["optimizers"])
+
+
+@fault(toy="watched")
+def clipped_after_the_step(subject: Subject) -> Subject:
+    """clip_grad_norm_ comes after optimizer.step()."""
+    recording = subject.recording or Recording(())
+    clips = iter(recording.of("clip"))
+    moved = recording.edited(lambda e: None if e["kind"] == "clip" else [e, next(clips)] if e["kind"] == "step" else e)
+    return replace(subject, recording=moved)
+
+
+@fault(toy="watched")
+def clipped_while_scaled(subject: Subject) -> Subject:
+    """The loss is scaled, and nothing unscales before the clipping."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: [{"kind": "scale", "step": e["step"], "size": 65536.0}, e] if e["kind"] == "backward" else e
+    )
+    return replace(subject, recording=recording)

@@ -1,0 +1,99 @@
+"""Evaluation in training mode measures another model: with dropout, and with statistics of its own batch."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch import evidence
+from gonogo.watch.evidence import Pass
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("in_training_mode", fail=0, source="exact: dropout or batch normalisation were in training mode"),
+        at_most("under_gradient", warn=0, source="ours: right numbers, but up to three times the memory"),
+    ],
+    since="0.6",
+)
+def evaluation_mode(session: Session) -> Observation:
+    """Evaluation runs in evaluation mode | Evaluation runs in training mode
+
+    What: an evaluation is a pass over a loader of other data than those trained on, in which a trained model ran and
+        nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
+        were in training mode; `under_gradient` those that recorded a graph for nothing.
+    Why: the score is that of a random, thinned-out model, and batch normalisation learns the held-out data.
+    Fix: model.eval() and torch.no_grad() before the loop, model.train() after it.
+    Shapes: any.
+    Units: all: {evaluation} (n: evaluations that were seen).
+    Source: pytorch.org, "Autograd mechanics", evaluation mode; 3d-unet issue 53.
+    """
+    recording = session.subject.recording or Recording(())
+    trained = evidence.trained(recording)
+    found = [one for one in evaluations(recording) if any(call["model"] in trained for call in one.calls)]
+    if not found:
+        raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
+    wrong = [one for one in found if _varies(one, trained)]
+    graphs = [one for one in found if all(call["grad"] for call in one.calls if call["model"] in trained)]
+    measured = {
+        "in_training_mode": Measurement(len(wrong), "{evaluation}", n=len(found)),
+        "under_gradient": Measurement(len(graphs), "{evaluation}", n=len(found)),
+    }
+    rows = [(one.number, one.batches, "training" if one in wrong else "evaluation") for one in found]
+    return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode"), tuple(rows))])
+
+
+def _varies(one: Pass, trained: set[int]) -> bool:
+    told = [call for call in one.calls if call["model"] in trained and call["training"] and "varying" in call]
+    return any(call["varying"][0] for call in told)
+
+
+def evaluations(recording: Recording) -> list[Pass]:
+    """Passes that nothing else came into: no other batch, no backward, no step."""
+    passes = evidence.passes(recording)
+    loaders = evidence.loaders(recording)
+    trained_on = {loaders[one.loader]["dataset"] for one in passes if one.trains and one.loader in loaders}
+    apart = _undisturbed(recording)
+    return [
+        one
+        for one in passes
+        if one.closed
+        and one.calls
+        and not one.trains
+        and one.number in apart
+        and one.loader in loaders
+        and loaders[one.loader]["dataset"] not in trained_on
+    ]
+
+
+def _undisturbed(recording: Recording) -> set[int]:
+    reading, disturbed, seen = 0, set[int](), set[int]()  # passes are numbered from 1
+    for event in recording.of("fetch", "pass", "backward", "step"):
+        number = event.get("pass") or 0
+        if event["kind"] in ("backward", "step"):
+            disturbed.add(reading)
+        elif event["kind"] == "pass":
+            reading = 0 if reading == number else reading
+        else:
+            if reading not in (0, number):
+                disturbed |= {reading, number}
+            reading = number
+            seen.add(number)
+    return seen - disturbed
+
+
+@fault(toy="watched")
+def eval_is_missing(subject: Subject) -> Subject:
+    """model.eval() is missing."""
+
+    def change(event: dict) -> dict:
+        return {**event, "training": True, "varying": [1, 1]} if event["kind"] == "call" else event
+
+    return replace(subject, recording=(subject.recording or Recording(())).edited(change))

@@ -1,0 +1,96 @@
+"""A learning rate of zero teaches nothing; one that has exploded destroys."""
+
+import math
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch import evidence
+
+LEAST, TINY = 10, 1e-8
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("zero_from_the_start", warn=0, fail=1, source="exact: no step moved anything; a warm-up by epochs may"),
+        at_most(
+            "zero_at_the_end", fail=9, source="exact: ten steps and more that move nothing, while training goes on"
+        ),
+        at_most("largest", warn=30.0, fail=1e3, source="ours: word_language_model of pytorch/examples trains at 20"),
+    ],
+    explains=("watch.trend", "watch.nonfinite"),
+    since="0.6",
+)
+def learning_rate(session: Session) -> Observation:
+    """The learning rate moves the weights | The learning rate is zero, or has exploded
+
+    What: reads the learning rate that each step had. `zero_from_the_start` is 1 for an optimizer that never had another
+        rate than zero while a schedule has yet to begin, 2 where nothing raised it. `zero_at_the_end` is how many of
+        the last steps had less than 10^-8 of the largest rate, all but the very last. `largest` is the largest rate.
+    Why: the loss of the first epochs still moves by dropout and batch order, so a rate of zero looks like training.
+    Fix: count warm-up and decay in steps if the scheduler is stepped per batch; a lambda of LambdaLR returns a factor
+        of the rate, not a rate.
+    Shapes: any.
+    Units: zero_from_the_start: {level}; zero_at_the_end: {step}; largest: 1.
+    Source: ours.
+    """
+    recording = session.subject.recording or Recording(())
+    paths = {
+        number: [max((abs(rate) for rate in event["lr"]), default=math.nan) for event in steps]
+        for number, steps in evidence.steps_of(recording).items()
+        if len(steps) >= LEAST and all(event["lr"] for event in steps)
+    }
+    if not paths:
+        raise NotApplicable(f"no optimizer with a learning rate took {LEAST} steps")
+    waiting = {event["optimizer"] for event in recording.of("scheduler")} if len(recording.of("tick")) < 3 else set()
+    dead = [2 - (number in waiting) for number, path in paths.items() if max(path) == 0]
+    measured = {
+        "zero_from_the_start": Measurement(max(dead, default=0), "{level}"),
+        "zero_at_the_end": Measurement(max(_asleep(path) for path in paths.values()), "{step}"),
+        "largest": Measurement(max(max(path) for path in paths.values())),
+    }
+    rows = [(step, path[step]) for path in list(paths.values())[:1] for step in range(len(path))]
+    return evidence.observed(measured, [Table("Learning rate", ("step", "rate"), tuple(rows), kind="line")])
+
+
+def _asleep(path: list[float]) -> int:
+    if max(path) == 0:
+        return 0
+    awake = [index for index, rate in enumerate(path) if rate > TINY * max(path)]
+    return len(path) - 1 - awake[-1]
+
+
+def _with(subject: Subject, **of_kind: object) -> Subject:
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "lr": of_kind[e["kind"]]} if e["kind"] in of_kind else e
+    )
+    return replace(subject, recording=recording)
+
+
+@fault(toy="watched")
+def zero_for_ever(subject: Subject) -> Subject:
+    """The schedule's factor is zero."""
+    return _with(subject, step=[0.0])
+
+
+@fault(toy="watched")
+def exploded(subject: Subject) -> Subject:
+    """The rate grows by a factor in every step."""
+    return _with(subject, step=[1e6])
+
+
+@fault(toy="watched")
+def decays_per_batch(subject: Subject) -> Subject:
+    """A decay that was meant per epoch is applied per batch."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "lr": [0.1 ** e["step"]]} if e["kind"] == "step" else e
+    )
+    return replace(subject, recording=recording)

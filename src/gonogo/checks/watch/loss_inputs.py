@@ -1,0 +1,115 @@
+"""Each loss function wants its own kind of numbers, and none of them complains about another."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Event, Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch.evidence import observed
+
+LEAST = 3
+SQUASHED = ("Softmax", "Sigmoid")
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("probabilities", fail=0.5, warn=0.0, source="exact: rows that are not negative and add up to 1"),
+        at_most("not_log", fail=0.5, warn=0.0, source="exact: a logarithm of a probability is never above 0"),
+        at_most(
+            "squashed", fail=0.5, warn=0.0, source="exact: the sigmoid is in the graph; it is applied a second time"
+        ),
+        at_most("broadcast", fail=0.0, source="exact: every prediction is compared with the targets of all others"),
+        at_most("negated", fail=0.5, source="exact: minus is the last operation of the only loss"),
+    ],
+    explains=("watch.trend",),
+    since="0.6",
+)
+def loss_inputs(session: Session) -> Observation:
+    """Loss functions get what they expect | A loss function gets the wrong kind of numbers
+
+    What: looks at what loss functions of torch were given in training, in sampled steps, each as a share of the calls
+        of that function. `probabilities`: cross_entropy got rows that are distributions already. `not_log`: nll_loss
+        got numbers above zero. `squashed`: binary_cross_entropy_with_logits got what a sigmoid made. `broadcast`: the
+        shapes of predictions and targets differ so that each is compared with all. `negated`: where one optimizer
+        steps, the share of backward passes of minus a loss function.
+    Why: softmax of softmax has small gradients and a loss that cannot fall below a floor; the mean over all pairs has
+        its best answer at the mean of the targets; minus the loss is maximised.
+    Fix: give cross_entropy and binary_cross_entropy_with_logits the raw scores, nll_loss log_softmax of them; make
+        shapes equal with squeeze(-1) or view_as.
+    Shapes: (batch, class) or (batch, class, position); any for the others.
+    Units: all: 1.
+    Source: pytorch.org, CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss; github.com/pytorch/pytorch issue 16045.
+    """
+    recording = session.subject.recording or Recording(())
+    calls = [event for event in recording.of("loss") if event["grad"]]
+    if len(calls) < LEAST:
+        raise NotApplicable("no loss function of torch was seen with gradients")
+    groups = {name: [event for event in calls if event["loss"] == name] for name in {e["loss"] for e in calls}}
+    crossed = groups.get("cross_entropy", [])
+    shares = {
+        "probabilities": _share(crossed, lambda e: e.get("simplex", False) and e["classes"] > 1),
+        "not_log": _share(groups.get("nll_loss", []), lambda e: e.get("positive", False) or e.get("simplex", False)),
+        "squashed": _share(
+            groups.get("binary_cross_entropy_with_logits", []),
+            lambda e: e["made_by"].startswith(SQUASHED) and e.get("in_unit", False),
+        ),
+        "broadcast": _share([e for e in calls if "grown" in e], lambda e: e["grown"]),
+        "negated": _negated(recording),
+    }
+    rows = [(name, len(found), found[0]["made_by"]) for name, found in groups.items()]
+    table = Table("Loss functions", ("function", "calls", "input made by"), tuple(rows))
+    return observed({name: Measurement(share, n=len(calls)) for name, share in shares.items()}, [table])
+
+
+def _share(events: list[Event], is_wrong: object) -> float:
+    return sum(map(is_wrong, events)) / len(events) if len(events) >= LEAST else 0.0  # type: ignore[call-overload]
+
+
+def _negated(recording: Recording) -> float:
+    """Of several optimizers one may well maximise."""
+    if len({event["optimizer"] for event in recording.of("step")}) != 1:
+        return 0.0
+    return _share([event for event in recording.of("backward") if "value" in event], lambda e: e["negated"])
+
+
+def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
+    recording = (subject.recording or Recording(())).edited(lambda e: {**e, **fields} if e["kind"] == kind else e)
+    return replace(subject, recording=recording)
+
+
+@fault(toy="watched")
+def softmax_before_cross_entropy(subject: Subject) -> Subject:
+    """The model ends in a softmax."""
+    return _edited(subject, "loss", simplex=True)
+
+
+@fault(toy="watched")
+def scores_into_nll_loss(subject: Subject) -> Subject:
+    """nll_loss gets scores."""
+    return _edited(subject, "loss", loss="nll_loss", positive=True)
+
+
+@fault(toy="watched")
+def sigmoid_before_logits(subject: Subject) -> Subject:
+    """The sigmoid is applied twice."""
+    name = "binary_cross_entropy_with_logits"
+    return _edited(subject, "loss", loss=name, made_by="SigmoidBackward0", in_unit=True)
+
+
+@fault(toy="watched")
+def compared_with_all(subject: Subject) -> Subject:
+    """Predictions are (batch, 1), targets (batch,)."""
+    return _edited(subject, "loss", loss="mse_loss", grown=True)
+
+
+@fault(toy="watched")
+def maximised(subject: Subject) -> Subject:
+    """The loss has the wrong sign."""
+    return _edited(subject, "backward", negated=True)

@@ -1,0 +1,73 @@
+"""Numbers that are no numbers, seen where they arise and not where they are logged."""
+
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch.evidence import observed
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("losses", fail=0, source="exact: a value that is not finite was differentiated"),
+        at_most("gradients", fail=0, source="exact: the optimizer took a step with them"),
+        at_most("weights", fail=0, source="exact: after the step"),
+    ],
+    explains=("watch.trend",),
+    since="0.6",
+)
+def nonfinite(session: Session) -> Observation:
+    """Loss, gradients and weights are finite | nan or infinity in loss, gradients or weights
+
+    What: reads the values that were differentiated (`losses`), and in sampled steps the gradients with which optimizers
+        stepped and the weights after it. The numbers are raw: nothing that frameworks filter or average. Under loss
+        scaling an infinite loss is expected now and then, and only gradients and weights are asked.
+    Why: after one nan every weight is nan. The Trainer of transformers logs a loss of 0.0 then.
+    Fix: go to the first step of the table: a division, a logarithm or a square root of 0 there, an empty batch, a
+        learning rate that is too large. torch.autograd.set_detect_anomaly(True) names the operation.
+    Shapes: any.
+    Units: losses: {value}; gradients, weights: {tensor}.
+    Source: trl issue 6702; huggingface.co, logging_nan_inf_filter.
+    """
+    recording = session.subject.recording or Recording(())
+    values = [event for event in recording.of("backward") if "value" in event]
+    looked = [event for event in recording.of("step") if "bad_gradients" in event]
+    if not values and not looked:
+        raise NotApplicable("no value was seen")
+    bad = [event for event in values if isinstance(event["value"], str)]
+    scaled = bool(recording.of("scale"))
+    measured = {
+        "losses": Measurement(0 if scaled else len(bad), "{value}", n=len(values)),
+        "gradients": Measurement(max((e["bad_gradients"] for e in looked), default=0), "{tensor}", n=len(looked)),
+        "weights": Measurement(max((e["bad_weights"] for e in looked), default=0), "{tensor}", n=len(looked)),
+    }
+    rows = [("loss", event["step"], event["value"]) for event in bad[:3]]
+    rows += [("gradients", event["step"], event["bad_gradients"]) for event in looked if event["bad_gradients"]][:3]
+    return observed(measured, [Table("First found", ("what", "step", "value or count"), tuple(rows))])
+
+
+def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, **fields} if e["kind"] == kind and e["step"] > 10 else e
+    )
+    return replace(subject, recording=recording)
+
+
+@fault(toy="watched")
+def the_loss_is_nan(subject: Subject) -> Subject:
+    """The loss becomes nan."""
+    return _edited(subject, "backward", value="nan")
+
+
+@fault(toy="watched")
+def a_gradient_is_infinite(subject: Subject) -> Subject:
+    """The optimizer steps with an infinite gradient."""
+    return _edited(subject, "step", bad_gradients=1, bad_weights=1, zero_gradients=0)

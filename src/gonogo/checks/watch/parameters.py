@@ -1,0 +1,120 @@
+"""What the optimizer holds must be what the gradient reaches, and the other way round."""
+
+import re
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch import evidence
+from gonogo.watch.evidence import Row
+
+STEPS, PATIENCE = 3, 20  # steps after which a gradient must have come; after which a module must have been called
+NUMBER = re.compile(r"\d+")
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("foreign", fail=0, source="exact: an optimizer none of whose parameters ever had a gradient"),
+        at_most("outside", fail=0, source="exact: a gradient that no optimizer uses"),
+        at_most("unreached_share", warn=0.0, fail=0.1, source="ours: unused poolers of libraries are below 0.1"),
+        at_most("outside_models", warn=0, source="ours: a fixed network may pass gradients on"),
+    ],
+    explains=("watch.clearing",),
+    since="0.6",
+)
+def parameters(session: Session) -> Observation:
+    """The optimizers hold what the gradient reaches | Optimizer and gradient do not meet
+
+    What: follows every parameter of the models that ran. `foreign` optimizers took at least three steps and none of
+        their parameters ever had a gradient. `outside` are trainable parameters of a trained model that got a gradient
+        other than zero and are in no optimizer that steps. `unreached_share` is the share of the elements in the
+        optimizers that never got one; where a sibling (another layer, another expert) did, they are left out, and
+        modules that were not called before the 20th step too. `outside_models` are whole models of this kind.
+    Why: an optimizer that was built from another model, before the model was built anew, or from one part of it, leaves
+        weights at their initial values while the loss still falls on the rest.
+    Fix: build the optimizer last, from all parameters of the model that runs; set requires_grad=False on what is to
+        stay; look at the first name of the table for a detach(), a no_grad() or an output that is not used.
+    Shapes: any.
+    Units: foreign: {optimizer}; outside: {parameter}; unreached_share: 1; outside_models: {model}.
+    Source: ours; measured: one step accuses zero-initialised adapters.
+    """
+    recording = session.subject.recording or Recording(())
+    steps = {number: len(found) for number, found in evidence.steps_of(recording).items()}
+    if max(steps.values(), default=0) < STEPS:
+        raise NotApplicable(f"fewer than {STEPS} optimizer steps were seen")
+    held = {event["optimizer"]: event for event in recording.of("held")}
+    foreign = [n for n, event in held.items() if steps.get(n, 0) >= STEPS and not event["reached"]]
+    models, trained = evidence.parameters(recording), evidence.trained(recording)
+    rows = {row.number: row for number in trained for row in models[number]}.values()
+    outside = [row for row in rows if _unused_gradient(row, steps)]
+    unreached = _unreached([row for row in rows if steps.get(row.optimizer, 0) >= STEPS and row.trainable], recording)
+    total = sum(row.elements for row in rows if row.optimizer in steps and row.trainable)
+    others = [n for n in models if n not in trained and any(_unused_gradient(row, steps) for row in models[n])]
+    measured = {
+        "foreign": Measurement(len(foreign), "{optimizer}", n=len(held)),
+        "outside": Measurement(len(outside), "{parameter}", n=len(rows)),
+        "unreached_share": Measurement(sum(row.elements for row in unreached) / total if total else 0.0),
+        "outside_models": Measurement(0 if foreign else len(others), "{model}"),
+    }
+    told = [(row.name, "in no optimizer that steps") for row in outside]
+    told += [(row.name, "no gradient" if row.called else "never called") for row in unreached]
+    return evidence.observed(measured, [Table("Parameters", ("parameter", "finding"), tuple(told))])
+
+
+def _unused_gradient(row: Row, steps: dict[int, int]) -> bool:
+    return row.trainable and bool(row.moved) and row.optimizer not in steps
+
+
+def _unreached(rows: list[Row], recording: Recording) -> list[Row]:
+    reached = {NUMBER.sub("#", row.name) for row in rows if row.reached and NUMBER.search(row.name)}
+    compiled = bool(recording.of("compile"))
+    return [
+        row
+        for row in rows
+        if not row.reached
+        and NUMBER.sub("#", row.name) not in reached
+        and (row.called or (recording.steps >= PATIENCE and not compiled))
+    ]
+
+
+def _with(subject: Subject, **fields: object) -> Subject:
+    """Every parameter row of the recording with other fields."""
+
+    def change(event: dict) -> dict:
+        if event["kind"] == "model":
+            event["parameters"] = [
+                list(replace(Row(*row), **fields).__dict__.values()) if index < 2 else row
+                for index, row in enumerate(event["parameters"])
+            ]
+        return event
+
+    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+
+
+@fault(toy="watched")
+def a_layer_is_in_no_optimizer(subject: Subject) -> Subject:
+    """The first layer was forgotten when the optimizer was built."""
+    return _with(subject, optimizer=-1)
+
+
+@fault(toy="watched")
+def a_layer_is_detached(subject: Subject) -> Subject:
+    """The first layer never gets a gradient, though it is called."""
+    return _with(subject, reached=0, moved=0, name="first")
+
+
+@fault(toy="watched", expect=Status.FAIL)
+def another_model_is_optimised(subject: Subject) -> Subject:
+    """The model was built anew after the optimizer."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda event: {**event, "reached": 0} if event["kind"] == "held" else event
+    )
+    return replace(subject, recording=recording)

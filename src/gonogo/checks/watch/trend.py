@@ -1,0 +1,58 @@
+"""A loss that does not move, or runs away."""
+
+import statistics
+from dataclasses import replace
+
+from gonogo.core.capability import Capability as C
+from gonogo.core.check import Effort, check, fault
+from gonogo.core.criterion import Status, at_most
+from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
+from gonogo.training.session import Session
+from gonogo.training.subject import Subject
+from gonogo.watch import evidence
+
+LEAST = 30
+
+
+@check(
+    needs={C.RECORDING},
+    effort=Effort.READ,
+    criteria=[
+        at_most("rise", warn=3.0, source="ours: a statistic of few steps, so a warning; healthy runs are below 1.5"),
+        at_most("constant", warn=0, source="exact, but a run may have its reasons: one value at every step"),
+    ],
+    since="0.6",
+)
+def trend(session: Session) -> Observation:
+    """The loss moves, and not away | The loss stands still or runs away
+
+    What: `rise` is the median of the last third of the differentiated values over that of the first third, where one
+        optimizer steps and all values are positive; `constant` is 1 if all values are the same number.
+    Why: a learning rate that is too large, a sign, or an optimizer of another model show in the first steps.
+    Fix: mend what other checks found first; then lower the learning rate, or add a warm-up.
+    Shapes: any.
+    Units: all: 1 (n: values).
+    Source: ours.
+    """
+    recording = session.subject.recording or Recording(())
+    values = [e["value"] for e in recording.of("backward") if isinstance(e.get("value"), float)]
+    if len(values) < LEAST or len(evidence.steps_of(recording)) != 1:
+        raise NotApplicable(f"fewer than {LEAST} values of one optimizer's loss were seen")
+    third = len(values) // 3
+    first, last = statistics.median(values[:third]), statistics.median(values[-third:])
+    measured = {"constant": Measurement(int(len(set(values)) == 1), n=len(values))}
+    if min(values) > 0:
+        measured["rise"] = Measurement(last / first, n=len(values))
+    rows = tuple(enumerate(values))
+    return evidence.observed(measured, [Table("Loss", ("backward pass", "value"), rows, kind="line")])
+
+
+@fault(toy="watched", expect=Status.WARN)
+def runs_away(subject: Subject) -> Subject:
+    """The loss grows exponentially."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "value": 1.2 ** e["number"]} if e["kind"] == "backward" else e
+    )
+    return replace(subject, recording=recording)
