@@ -196,4 +196,4 @@ def test_a_reason_that_many_checks_share_is_said_once():
     (table,) = [table for table in document.iter("table") if table.get("class") == "unknown"]
     cells = ["".join(cell.itertext()) for cell in table.iter("td")]
     assert [cell for cell in cells if cell.lower().startswith("runs, but")] == [reason.capitalize()]
-    assert len([code for code in table.iter("code")]) == 5
+    assert len(list(table.iter("code"))) == 5

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
-from gonogo.core.criterion import at_most
+from tests.reports.conftest import make_result
+
+from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.core.plan import Skip
 from gonogo.reports import rows
@@ -59,3 +61,16 @@ def test_a_row_of_two_columns_needs_no_names(no_go):
     table = Table("Answer", ("quantity", "value"), (("device", "T4"), ("free", 0.5)))
     result = replace(no_go.results[0], observation=Observation({}, (table,)))
     assert rows.examples(result) == ("device: T4", "free: 0.5")
+
+
+def test_a_reason_is_shared_up_to_its_colon_and_each_check_keeps_what_it_adds():
+    lead = "the program runs, but not under what this check does"
+    reasons = {"data.a": f"{lead}: no grad", "data.b": f"{lead}: no cuda", "data.c": "no groups: give some"}
+    results = tuple(make_result(i, Status.SKIP, skip=Skip.NOT_APPLICABLE, reason=why) for i, why in reasons.items())
+    groups = {why: [(r.id, more) for r, more in members] for why, members in rows.by_reason(results).items()}
+    assert groups == {lead: [("data.a", "no grad"), ("data.b", "no cuda")], "no groups: give some": [("data.c", "")]}
+
+
+def test_two_errors_of_one_kind_are_not_one_reason():
+    results = tuple(make_result(f"data.{i}", Status.ERROR, reason=f"ValueError: {i}") for i in range(2))
+    assert list(rows.by_reason(results)) == ["ValueError: 0", "ValueError: 1"]

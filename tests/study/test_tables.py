@@ -31,8 +31,8 @@ def comparison():
 def test_the_overview_has_metrics_with_intervals_time_size_and_memory(comparison):
     table = tables.overview(comparison)
     row = dict(zip(table.columns, table.rows[0], strict=True))
-    assert row["accuracy"] == "0.91 (0.8852 to 0.9348)"
-    assert (row["CPU seconds"], row["parameters"], row["memory, MiB"], row["seeds"]) == (2.0, 10, 3.0, "3 of 3")
+    assert row["accuracy"] == "0.91 (0.885 to 0.935)"
+    assert (row["CPU seconds"], row["parameters"], row["memory, MiB"], row["seeds"]) == ("2", 10, "3", "3 of 3")
 
 
 def test_an_undefined_metric_is_called_so(comparison):

@@ -98,8 +98,9 @@ def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
         return
     yield f"- {words} ({len(results)})"
     for reason, members in by_reason(results).items():
-        names = (f"{escape(result.id)}{' (required)' if result.required else ''}" for result in members)
+        names = (f"{escape(result.id)}{' (required)' if result.required else ''}" for result, _ in members)
         yield f"  - {', '.join(names)}: {escape(reason)}"
+        yield from (f"    - {escape(result.id)}: {escape(detail)}" for result, detail in members if detail)
 
 
 def _evidence(table: Table) -> Iterator[str]:

@@ -111,19 +111,17 @@ def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
             yield from _wrapped("", ", ".join(result.id for result in results))
             continue
         for reason, members in by_reason(results).items():
-            yield from _skipped(" ".join(reason.split()), members)
+            shape = wording.state(members[0][0]).value.shape
+            if len(members) == 1:
+                yield _skipped(f"    {shape} ", members[0][0], reason)
+                continue
+            yield ((f"    {shape} ", ""), (f"{' '.join(reason.split())}:", "dim"))
+            yield from (_skipped("        ", result, detail) for result, detail in members)
 
 
-def _skipped(reason: str, results: tuple[Result, ...]) -> Iterator[Line]:
-    """One check and its reason in a line; the reason first where several share it."""
-    first, *others = results
-    shape = wording.state(first).value.shape
-    if not others:
-        required = "  required" if first.required else ""
-        yield ((f"    {shape} {first.id}", ""), (required, "bold"), (f"  {reason}", "dim"))
-        return
-    yield ((f"    {shape} ", ""), (f"{reason}:", "dim"))
-    yield from _wrapped("", ", ".join(f"{result.id}{' (required)' if result.required else ''}" for result in results))
+def _skipped(start: str, result: Result, reason: str) -> Line:
+    required = "  required" if result.required else ""
+    return ((f"{start}{result.id}", ""), (required, "bold"), (f"  {' '.join(reason.split())}", "dim"))
 
 
 def _categories(report: Report, verbose: bool) -> Iterator[Line]:

@@ -1,6 +1,7 @@
 """What was measured against which limit, as rows that every format can show."""
 
 import textwrap
+from collections import Counter
 from dataclasses import dataclass
 
 from gonogo.core.criterion import Criterion, Status, number, quantity
@@ -8,6 +9,8 @@ from gonogo.core.measurement import Cell, Measurement
 from gonogo.core.plan import CATEGORIES, Skip
 from gonogo.core.report import Report, Result
 from gonogo.reports import wording
+
+_SENTENCE = 5  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +104,21 @@ def not_run(report: Report) -> dict[str, tuple[Result, ...]]:
     return {words: members for words, members in groups.items() if members}
 
 
-def by_reason(results: tuple[Result, ...]) -> dict[str, tuple[Result, ...]]:
-    """Results by the reason they share: what holds for twenty checks is said once."""
-    return {
-        reason: tuple(result for result in results if result.reason == reason)
-        for reason in dict.fromkeys(result.reason for result in results)
-    }
+def by_reason(results: tuple[Result, ...]) -> dict[str, tuple[tuple[Result, str], ...]]:
+    """Results by the reason they share, each with what it adds: what holds for twenty checks is said once."""
+    shared = Counter(_lead(result.reason) for result in results)
+    groups: dict[str, list[tuple[Result, str]]] = {}
+    for result in results:
+        lead = _lead(result.reason)
+        reason = lead if shared[lead] > 1 else result.reason
+        groups.setdefault(reason, []).append((result, result.reason[len(reason) :].removeprefix(": ")))
+    return {reason: tuple(members) for reason, members in groups.items()}
+
+
+def _lead(reason: str) -> str:
+    """The sentence before a colon, all of the reason if that is but a name: 'ValueError' is no reason to share."""
+    lead = reason.partition(": ")[0]
+    return lead if len(lead.split()) >= _SENTENCE else reason
 
 
 def by_category(report: Report) -> dict[str, tuple[Result, ...]]:

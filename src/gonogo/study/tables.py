@@ -31,10 +31,11 @@ def overview(comparison: Comparison) -> Table:
         done = comparison.of(name)
         metrics = [_shown(comparison.estimate(name, metric.name)) for metric in study.metrics]
         note = "reference" if name == study.reference else study.notes.get(name, "")
-        rows.append((name, *metrics, *_costs(done), f"{len(done)} of {len(study.seeds)}", note))
+        costs = (f"{cost:.3g}" if isinstance(cost, float) else cost for cost in _costs(done))
+        rows.append((name, *metrics, *costs, f"{len(done)} of {len(study.seeds)}", note))
     columns = ("variant", *(_titled(metric) for metric in study.metrics))
-    costs = ("CPU seconds", "parameters", "memory, MiB")
-    return Table("Comparison: mean over seeds (95 % interval)", (*columns, *costs, "seeds", "note"), tuple(rows))
+    heads = (*columns, "CPU seconds", "parameters", "memory, MiB", "seeds", "note")
+    return Table("Comparison: mean over seeds (95 % interval)", heads, tuple(rows))
 
 
 def numbers(comparison: Comparison) -> Table:
@@ -174,10 +175,10 @@ def _titled(metric: Metric) -> str:
 def _shown(estimate: Estimate | None) -> str:
     if estimate is None:
         return "undefined"
-    return number(estimate.mean) + (f" ({_range(estimate)})" if estimate.low is not None else "")
+    return f"{estimate.mean:.3g}" + (f" ({_range(estimate)})" if estimate.low is not None else "")
 
 
 def _range(estimate: Estimate | None) -> str:
     if estimate is None or estimate.low is None or estimate.high is None:
         return "not known"
-    return f"{number(estimate.low)} to {number(estimate.high)}"
+    return f"{estimate.low:.3g} to {estimate.high:.3g}"
