@@ -14,7 +14,8 @@ from gonogo.errors import SubjectError
 from gonogo_recipes.maft.batch import STREAMS, present
 from gonogo_recipes.maft.corpora import mmsa
 from gonogo_recipes.maft.data import datasets, loader
-from gonogo_recipes.maft.settings import DataSettings
+from gonogo_recipes.maft.model import build_model
+from gonogo_recipes.maft.settings import DataSettings, load
 
 pytestmark = pytest.mark.requirement("MAFT-1.8")
 
@@ -179,3 +180,13 @@ def test_samples_are_the_same_from_workers(path: Path) -> None:
     data: DataSettings = files.settings("mmsa", path=files.written(path, files.mmsa()))
     alone, shared = (list(loader(data, "train", 4, num_workers=workers)) for workers in (0, 2))
     assert all(torch.equal(one["audio"], two["audio"]) for one, two in zip(alone, shared, strict=True))
+
+
+def test_the_model_takes_a_batch_with_masked_infinities(path: Path) -> None:
+    content = files.mmsa()
+    content["train"]["audio"][:, 0, 11] = -np.inf
+    data = {"task": "mmsa", "path": files.written(path, content), "nonfinite": "mask"}
+    settings = load({"size": "tiny", "data": data, "model": {"text_dim": 6}})
+    outputs = build_model(settings)(next(iter(loader(settings.data, "train", 8))))
+    assert outputs["logits"].isfinite().all()
+    assert outputs["regression"].isfinite().all()

@@ -106,7 +106,7 @@ class Broken(torch.utils.data.Dataset[Sample]):
         return clip()
 
 
-@pytest.mark.requirement("MAFT-7.1", "MAFT-7.4")
+@pytest.mark.requirement("MAFT-7.1")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_names_split_and_index(workers: int) -> None:
     broken = Named(Broken(), "valid", DATA)
@@ -114,7 +114,7 @@ def test_an_error_names_split_and_index(workers: int) -> None:
         list(loader(DATA, "valid", 1, num_workers=workers, dataset=broken))
 
 
-@pytest.mark.requirement("MAFT-7.4")
+@pytest.mark.requirement("MAFT-7.1")
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

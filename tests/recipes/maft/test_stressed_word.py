@@ -9,8 +9,6 @@ from gonogo_recipes.maft.samples import Drawn
 from gonogo_recipes.maft.settings import DataSettings, load
 from gonogo_recipes.maft.stressed_word import StressedWord, stressed_word
 
-pytestmark = pytest.mark.requirement("MAFT-1.4", "MAFT-1.5")
-
 COUNT = 1500
 
 
@@ -39,6 +37,7 @@ def read() -> Read:
     return Read(stressed_word(DataSettings()))
 
 
+@pytest.mark.requirement("MAFT-1.5")
 def test_three_streams_aligned_by_time_give_the_score(read: Read) -> None:
     np.testing.assert_allclose(read.stressed * read.sign, read.scores, atol=1e-6)
 
@@ -73,6 +72,7 @@ def test_the_smallest_preset_can_be_solved_too() -> None:
     assert read.accuracy(read.stressed * read.sign) > 0.99
 
 
+@pytest.mark.requirement("MAFT-1.5")
 def test_splits_share_the_task_and_no_sample() -> None:
     task = stressed_word(DataSettings())
     train, valid = (Read(task, split) for split in ("train", "valid"))

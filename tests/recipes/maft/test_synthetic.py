@@ -39,7 +39,7 @@ def latent(samples: list[Sample]) -> np.ndarray:
 def read_outs(strength: float, count: int = 500) -> dict[str, np.ndarray]:
     """Held-out least squares from each stream alone to the latent."""
     train, valid = (
-        clips(size, split, correlation=strength, **LONG) for size, split in ((700, "train"), (count, "valid"))
+        clips(size, split, correlation=strength, **LONG) for size, split in ((500, "train"), (count, "valid"))
     )
     fit = {stream: np.linalg.lstsq(features(train, stream), latent(train), rcond=None)[0] for stream in STREAMS}
     return {stream: features(valid, stream) @ weights for stream, weights in fit.items()}
