@@ -20,18 +20,11 @@ def is_a(part: Any, name: str) -> bool:
     return any(one.__name__ == name and one.__module__.partition(".")[0] in _PACKAGES for one in classes)
 
 
-def quiet_trainer() -> Any:
+def quiet_trainer(**given: Any) -> Any:
     """A Trainer that writes, prints and saves nothing, for modules that ask theirs something."""
     lightning = importlib.import_module("lightning.pytorch")
-    return lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    quiet = {name: False for name in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")}
+    return lightning.Trainer(**{"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet, **given})
 
 
 def attached(module: Any, trainer: Any, data: Any, train_loader: Any) -> None:

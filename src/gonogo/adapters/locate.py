@@ -1,5 +1,6 @@
 """The SUBJECT of the command line -> Subject."""
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -9,8 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gonogo.adapters import frameworks
-from gonogo.core.profile import parse_yaml
+from gonogo.adapters import config_files, frameworks
 from gonogo.errors import GonogoError, SubjectError, did_you_mean
 from gonogo.training.blame import origin
 from gonogo.training.subject import Subject
@@ -148,22 +148,29 @@ def _guarded(load: Callable[[], Any], where: str) -> Any:
 def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
     if not path.is_file():
         raise SubjectError(f"there is no file {path}. SUBJECT is {FORMS}")
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise SubjectError(f"{path}: not UTF-8 text: {error}") from None
-    target = content.get("_target_") or content.get("class_path")
-    if not isinstance(target, str):
-        raise SubjectError(f"{path}: no _target_ (Hydra) or class_path (LightningCLI) was found at its top level")
-    arguments = content.get("init_args", {}) if "class_path" in content else _without(content, "_target_")
-    name, _, attribute = target.replace(":", ".").rpartition(".")
     sys.path[:0] = [str(path.resolve().parent)]
-    found = _attribute(_import(name, f"{path}: {target}"), attribute, target)
-    return call(found, {**arguments, **overrides}, target)
+
+    def resolve(name: str) -> Any:
+        return _dotted(name, f"{path}: {name}")
+
+    written = config_files.read(path, overrides, resolve)
+    target = config_files.target(written.content)
+    found = resolve(target) if target else None
+    if isinstance(found, Subject):
+        return call(found, config_files.arguments(written.content), target or "")
+    return frameworks.of_configuration(written)
 
 
-def _without(content: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if name != key}
+def _dotted(name: str, text: str) -> Any:
+    """The object at a dotted name: what stands before its last modules' attributes is imported."""
+    where, _, attribute = name.rpartition(".")
+    parents = where.split(".")
+    for count in range(len(parents), 0, -1):
+        with contextlib.suppress(ImportError, ValueError):
+            if importlib.util.find_spec(".".join(parents[:count])) is not None:
+                module = _import(".".join(parents[:count]), text)
+                return _attribute(module, ".".join([*parents[count:], attribute]), text)
+    return _attribute(_import(where, text), attribute, text)
 
 
 def _recipe(name: str, part: str) -> ModuleType:

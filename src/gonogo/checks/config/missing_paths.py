@@ -21,6 +21,7 @@ _PLACES = frozenset(("path", "paths", "dir", "dirs", "root", "folder", "file", "
 _OUTPUTS = frozenset(("out", "output", "outputs", "save", "saved", "saving", "log", "logs", "logging", "cache", "tmp"))
 _OUTPUTS |= {"temp", "work", "working", "result", "results", "artifact", "artifacts", "export", "runs", "wandb"}
 _OUTPUTS |= {"mlflow", "tensorboard", "hydra"}
+_CODE = ("_target_", "class_path")  # names of Python objects
 _FILE = re.compile(r"\.[A-Za-z]\w{0,8}$")
 
 
@@ -56,7 +57,7 @@ def missing_paths(session: Session) -> Observation:
 
 def _places(one: Setting) -> list[str]:
     words = frozenset(re.split(r"[^a-z0-9]+", one.name))
-    if one.words & _OUTPUTS or not words & (_INPUTS | _PLACES) or not (one.words & _INPUTS):
+    if one.name in _CODE or one.words & _OUTPUTS or not words & (_INPUTS | _PLACES) or not (one.words & _INPUTS):
         return []
     texts = [text for text in (one.value if is_list(one.value) else [one.value]) if isinstance(text, str)]
     return [text for text in texts if _is_local(text, bool(words & _PLACES))]

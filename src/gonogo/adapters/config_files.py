@@ -1,0 +1,207 @@
+"""A YAML file that names code (Hydra's _target_, LightningCLI's class_path) -> a function that builds what it names.
+
+Values go through OmegaConf where it is installed, so that `${...}` and `1e-3` mean what they mean to Hydra.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gonogo.core.profile import parse_yaml
+from gonogo.errors import SubjectError
+from gonogo.training.blame import origin
+
+Resolve = Callable[[str], Any]  # a dotted name -> the object
+_DATA = ("data", "datamodule")
+_MISSING = "???"
+_ELSEWHERE = ("seed_everything", "ckpt_path", "hydra")
+# Of a Trainer's arguments, those that shape what is learned.
+_LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A configuration that names code.
+
+    Attributes:
+        text: What messages call it.
+        content: The whole of it, composed, with overrides.
+        raw: The same before `${...}` was replaced by what it refers to.
+        resolve: Finds the objects that it names.
+    """
+
+    text: str
+    content: Mapping[str, Any]
+    raw: Mapping[str, Any]
+    resolve: Resolve
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What concerns the run here: seeds, devices, loggers and callbacks are the launch's."""
+        shown = {key: value for key, value in self.content.items() if key not in _ELSEWHERE}
+        trainer = shown.get("trainer")
+        if isinstance(trainer, Mapping):
+            shown["trainer"] = {key: value for key, value in trainer.items() if key in _LEARNED and value is not None}
+        return shown
+
+    def changed(self, shown: Mapping[str, Any]) -> "Written":
+        """The same with other values; what refers to a changed value follows it."""
+        raw = self.raw
+        for keys, value in _differences(self.shown, shown):
+            raw = _with(raw, list(keys), value)
+        return Written(self.text, _resolved(Path(self.text), raw), raw, self.resolve)
+
+    def build(self) -> Any:
+        """What it describes, made anew: one object, or a module with its data and Trainer.
+
+        Raises:
+            SubjectError: It names no code, or that code raised.
+        """
+        if target(self.content) is not None:
+            return self._made(self.content, "")
+        model, data = self.content.get("model"), next((self.content[k] for k in _DATA if k in self.content), None)
+        if not isinstance(model, Mapping) or target(model) is None:
+            names = "_target_ (Hydra) or class_path (LightningCLI)"
+            raise SubjectError(f"{self.text}: no {names} was found at its top level or under model:")
+        found = {"module": self._made(model, "model")}
+        found |= {"datamodule": self._made(data, "data")} if isinstance(data, Mapping) and target(data) else {}
+        if isinstance(self.content.get("trainer"), Mapping):
+            found["trainer"] = _trainer(self.content["trainer"])
+        if isinstance(self.content.get("optimizer"), Mapping):
+            found["module"].configure_optimizers = functools.partial(self._optimizers, found["module"])
+        return found
+
+    def _optimizers(self, module: Any) -> Any:
+        """As LightningCLI configures them: sections beside the model."""
+        optimizer = self._made({**self.content["optimizer"], "_partial_": True}, "optimizer")(module.parameters())
+        schedule = self.content.get("lr_scheduler")
+        if not isinstance(schedule, Mapping):
+            return optimizer
+        return [optimizer], [self._made({**schedule, "_partial_": True}, "lr_scheduler")(optimizer)]
+
+    def _made(self, node: Any, where: str) -> Any:
+        """Objects for every mapping that names one, from the inside out."""
+        if isinstance(node, list):
+            return [self._made(item, f"{where}[{place}]") for place, item in enumerate(node)]
+        if not isinstance(node, Mapping):
+            return node
+        name = target(node)
+        if name is None:
+            return {key: self._made(value, f"{where}.{key}") for key, value in node.items()}
+        given = arguments(node)
+        inner = node.get("_recursive_", True)
+        named = {key: self._made(value, f"{where}.{key}") if inner else value for key, value in given.items()}
+        places = self._made(list(node.get("_args_", ())), where)
+        return self._called(self.resolve(name), places, named, node, where or name)
+
+    def _called(self, made: Any, places: list[Any], named: dict[str, Any], node: Any, where: str) -> Any:
+        if node.get("_partial_"):
+            return functools.partial(made, *places, **named)
+        try:
+            return made(*places, **named)
+        except SubjectError:
+            raise
+        except Exception as error:
+            what = f"{target(node)} raised {type(error).__name__}: {error} ({origin(error)})"
+            raise SubjectError(f"{self.text}: {where.lstrip('.')}: {what}") from error
+
+
+def read(path: Path, overrides: Mapping[str, Any], resolve: Resolve) -> Written:
+    """The configuration of a file, with overrides by dotted key.
+
+    Raises:
+        SubjectError: It cannot be read, or composed, or values that it demands are missing.
+    """
+    try:
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise SubjectError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SubjectError(f"{path}: not UTF-8 text: {error}") from None
+    raw = _composed(path, overrides) if "defaults" in content else content
+    if raw is content:
+        for key, value in overrides.items():
+            raw = _with(raw, key.split("."), value)
+    content = _resolved(path, raw)
+    missing = list(_unresolved(content, ""))
+    if missing:
+        what = "values that must be given are" if len(missing) > 1 else "a value that must be given is"
+        raise SubjectError(f"{path}: {what} missing: {', '.join(missing)}. Add {missing[0]}=... to the command")
+    return Written(str(path), content, raw, resolve)
+
+
+def _composed(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What Hydra composes from the defaults list of a file, without running anything."""
+    hydra, omegaconf = _imported("hydra", path), _imported("omegaconf", path)
+    words = [f"{key}={'null' if value is None else value}" for key, value in overrides.items()]
+    try:
+        with hydra.initialize_config_dir(str(path.resolve().parent), version_base=None):
+            composed = hydra.compose(config_name=path.stem, overrides=words)
+        return omegaconf.OmegaConf.to_container(composed, resolve=False)
+    except Exception as error:  # a dozen classes of two libraries, all about what the user wrote
+        raise SubjectError(f"{path}: Hydra cannot compose it: {' '.join(str(error).split())}") from None
+
+
+def _resolved(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "${" not in str(content):
+        return content
+    omegaconf = _imported("omegaconf", path)
+    try:
+        return omegaconf.OmegaConf.to_container(omegaconf.OmegaConf.create(content), resolve=True)
+    except Exception as error:
+        raise SubjectError(f"{path}: it cannot be resolved: {' '.join(str(error).split())}") from None
+
+
+def _with(content: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
+    below = content.get(keys[0])
+    inner = _with(below if isinstance(below, Mapping) else {}, keys[1:], value) if len(keys) > 1 else value
+    return {**content, keys[0]: inner}
+
+
+def _differences(one: Any, other: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(keys, value of the second) wherever two nested mappings differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in other:
+            yield from _differences(one.get(key), other[key], (*keys, key))
+    elif one != other:
+        yield keys, other
+
+
+def _imported(name: str, path: Path) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise SubjectError(
+            f"{path} is composed by Hydra, which is not installed: pip install 'gonogo[hydra]'"
+        ) from None
+
+
+def _unresolved(node: Any, where: str) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _unresolved(value, f"{where}.{key}".lstrip("."))
+    elif node == _MISSING:
+        yield where
+
+
+def target(node: Mapping[str, Any]) -> str | None:
+    """The dotted name of what a mapping describes, if it describes an object."""
+    name = node.get("_target_") or node.get("class_path")
+    return name.replace(":", ".") if isinstance(name, str) else None
+
+
+def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What is handed to it."""
+    if "class_path" in node:
+        return dict(node.get("init_args") or {})
+    return {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
+
+
+def _trainer(section: Mapping[str, Any]) -> Any:
+    from gonogo.adapters.lightning_hooks import quiet_trainer
+
+    given = section.get("init_args") or section
+    return quiet_trainer(**{name: given[name] for name in _LEARNED if given.get(name) is not None})
