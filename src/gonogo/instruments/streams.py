@@ -153,14 +153,13 @@ def _stream(session: Session, name: str, batches: list[Any], fields: dict[str, T
     content = [path for path in content if wide[path].shape[:2] == wide[content[0]].shape[:2]]
     if not content:
         return None
-    shape = wide[content[0]].shape[:2]
-    mark = _mark(session, name, batches, [path for path in content if wide[path].dim() >= 2])
-    taken = {*content, mark.path if mark else ""}
-    beside = [path for path in wide if path not in taken and wide[path].shape[:2] == shape and _named(path, name)]
     # A quality or a time is one number for each step beside features of several.
-    alone = [path for path in content if not (wide[path].dim() == 2 and any(wide[c].dim() > 2 for c in content))]
-    rest = tuple(path for path in content if path not in alone)
-    return Stream(name, tuple(alone), (*rest, *beside), mark)
+    deep = [path for path in content if wide[path].dim() > 2]
+    rest, content = [path for path in content if deep and path not in deep], deep or content
+    mark = _mark(session, name, batches, content)
+    shape, taken = wide[content[0]].shape[:2], {*content, *rest, mark.path if mark else ""}
+    beside = [path for path in wide if path not in taken and wide[path].shape[:2] == shape and _named(path, name)]
+    return Stream(name, tuple(content), (*rest, *beside), mark)
 
 
 def _mark(session: Session, name: str, batches: list[Any], content: list[str]) -> Mark | None:
@@ -186,7 +185,8 @@ def _side(batches: list[Any], path: str, content: list[str], *, constant: bool) 
         fields = nested.tensors(batch)
         masks.append(fields[path].bool())
         if masks[-1].dim() == 2:
-            seen |= {side for side in (True, False) if _all_alike([fields[c] for c in content], masks[-1] != side)}
+            sides = {side: masks[-1] != side for side in (True, False)}
+            seen |= {side for side, hidden in sides.items() if any(_all_alike(fields[c], hidden) for c in content)}
     if len(seen) == 1:
         return seen.pop()
     values = {bool(value) for mask in masks for value in mask.unique()}
@@ -196,14 +196,11 @@ def _side(batches: list[Any], path: str, content: list[str], *, constant: bool) 
     return True if constant and masks[0].dim() == 1 and "pad" not in path.lower() else None
 
 
-def _all_alike(fields: list[Tensor], where: Bool[Tensor, "b t"]) -> bool:
+def _all_alike(field: Tensor, where: Bool[Tensor, "b t"]) -> bool:
     """Is the content one constant there, column by column, and another elsewhere? Rows of one kind tell nothing."""
     mixed = where.any(1) & ~where.all(1)
-    for field in fields:
-        inside, outside = field[mixed][where[mixed]], field[mixed][~where[mixed]]
-        if len(inside) < 2 or not bool((inside == inside[:1]).all()) or bool((outside == inside[:1]).all()):
-            return False
-    return bool(fields)
+    inside, outside = field[mixed][where[mixed]], field[mixed][~where[mixed]]
+    return len(inside) > 1 and bool((inside == inside[:1]).all()) and not bool((outside == inside[:1]).all())
 
 
 def _is_binary(field: Tensor) -> bool:
