@@ -62,6 +62,20 @@ def test_data_of_every_protocol_is_read(file: Path, protocol: int) -> None:
             assert found == expected
 
 
+def test_files_of_older_numpy_are_read(file: Path) -> None:
+    file.write_bytes(pickle.dumps(np.arange(5.0), 2).replace(b"numpy._core", b"numpy.core"))
+    assert pickles.load(file).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_files_of_python_2_are_read(file: Path) -> None:
+    dtype = b"cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    file.write_bytes(
+        b"\x80\x02" + array + b"(K\x01K\x02\x85" + dtype + b"\x89U\x10" + np.array([1.5, -2]).tobytes() + b"tb."
+    )
+    assert pickles.load(file).tolist() == [1.5, -2.0]
+
+
 def test_an_ordered_dict_is_read_as_a_dict(file: Path) -> None:
     file.write_bytes(pickle.dumps(collections.OrderedDict(b=1, a=2)))
     assert list(pickles.load(file).items()) == [("b", 1), ("a", 2)]

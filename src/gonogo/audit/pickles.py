@@ -46,8 +46,8 @@ def load(
     """
     allowed = NUMPY if allowed is None else allowed
     with _opened(path, path.parent if folder is None else folder) as file:
-        size = _size(file, path)
         try:
+            size = _size(file)
             contents = scan(file, size)
             _allow(contents, allowed, share)
             file.seek(0)
@@ -66,7 +66,7 @@ def predict(path: Path) -> Contents:
     """
     with _opened(path, path.parent) as file:
         try:
-            return scan(file, _size(file, path))
+            return scan(file, _size(file))
         except SubjectError as error:
             raise SubjectError(f"{path}: {error}{_kind(file)}") from None
 
@@ -89,11 +89,11 @@ def _opened(path: Path, folder: Path) -> BinaryIO:
         raise SubjectError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _size(file: BinaryIO, path: Path) -> int:
+def _size(file: BinaryIO) -> int:
     size = file.seek(0, 2)
     file.seek(0)
     if not size:
-        raise SubjectError(f"{path}: the file is empty; copy or download it again")
+        raise SubjectError("the file is empty; copy or download it again")
     return size
 
 
