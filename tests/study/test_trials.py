@@ -93,11 +93,16 @@ def test_a_torn_line_is_left_out(tmp_path):
     assert started == [("strong", 1)]
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"lr": 1}, "settings is {}, now it is {'lr': 1}")])
-def test_the_record_of_another_study_is_refused(tmp_path, settings, message):
+def other():
+    return make_study(seeds=(0, 1), identity={"model.width": 64})
+
+
+def test_the_record_of_other_settings_is_refused_with_the_one_that_differs(tmp_path):
     trials.run(load, tmp_path, jobs=0)
-    with pytest.raises(ProfileError, match=message):
-        trials.run(load, tmp_path, jobs=0, resume=True, settings=settings)
+    with pytest.raises(ProfileError, match="its lr is None, now it is 1"):
+        trials.run(load, tmp_path, jobs=0, resume=True, settings={"lr": 1})
+    with pytest.raises(ProfileError, match=r"its model\.width is None, now it is 64"):
+        trials.run(other, tmp_path, jobs=0, resume=True)
 
 
 def test_nothing_to_resume_is_told(tmp_path):

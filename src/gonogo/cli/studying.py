@@ -49,6 +49,6 @@ def described(comparison: Comparison, facts: Mapping[str, Any]) -> Document:
         numbers=tables.numbers(comparison),
         flags=tuple(flags),
         notes=(note, *tables.worse_than_constant(comparison)),
-        facts=facts,
+        facts={**facts, **comparison.study.identity},
         proxy=comparison.study.proxy,
     )

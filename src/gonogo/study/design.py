@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gonogo.errors import SubjectError, did_you_mean
 
@@ -66,6 +67,7 @@ class Study:
         constant: The variant that answers without looking, if there is one: every condition is held against it.
         notes: Variant -> what a reader must know of it ("is given the time alignment").
         proxy: What the study stands in for, if its data or models are a stand-in.
+        identity: Resolved settings by name: a record of others is not continued.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Study:
     constant: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     proxy: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for role, name in (

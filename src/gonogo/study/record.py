@@ -35,7 +35,7 @@ class Record:
     def __init__(self, folder: Path, study: Study, settings: Mapping[str, Any], *, resume: bool) -> None:
         self.path = folder / NAME
         # Seeds are no part of the head: a study may be continued with more of them.
-        head = redact({"study": study.name, "variants": list(study.variants), "settings": dict(settings)})
+        head = redact({"study": study.name, "variants": list(study.variants), **settings, **study.identity})
         self.done = _finished(self.path, head) if resume else {}
         folder.mkdir(parents=True, exist_ok=True)
         if not self.done:
@@ -60,10 +60,11 @@ def _finished(path: Path, head: Any) -> dict[Key, Trial]:
         raise ProfileError(f"--resume: there is no {path}; give the folder of the study with --out")
     lines = [parsed for line in path.read_text(encoding="utf-8").splitlines() if (parsed := _parse(line))]
     was = lines[0].get("head", {}) if lines else head
-    for key, value in head.items():
-        if was.get(key) != value:
+    for key in {**was, **head}:
+        if was.get(key) != head.get(key):
             raise ProfileError(
-                f"--resume: {path} belongs to another study: its {key} is {was.get(key)!r}, now it is {value!r}; "
+                f"--resume: {path} belongs to another study: "
+                f"its {key} is {was.get(key)!r}, now it is {head.get(key)!r}; "
                 "repeat the command of that study, or start a new one without --resume"
             )
     return {(line["variant"], line["seed"]): _TRIAL.validate_python(line["trial"]) for line in lines if "trial" in line}

@@ -24,7 +24,7 @@ from gonogo_recipes.maft.batch import LABEL, SCORE, STREAMS, keep_only
 from gonogo_recipes.maft.data import datasets
 from gonogo_recipes.maft.evaluate import answers, measured
 from gonogo_recipes.maft.settings import Settings, load
-from gonogo_recipes.maft.train import build_data, build_trainer, held_out
+from gonogo_recipes.maft.train import build_data, build_trainer, held_out, identity
 
 # Three epochs are too few for any model here to find out which word is stressed.
 PROCEDURE: Mapping[str, Any] = {"training.epochs": 16, "training.batch_size": 128, "training.learning_rate": 3e-3}
@@ -68,6 +68,7 @@ def build(config: str | None = None, *, device: str = "auto", **overrides: Any) 
         metrics=METRICS,
         constant=CONSTANT,
         notes=NOTES,
+        identity=identity(settings),
         proxy=f"{settings.data.task} is synthetic: it says nothing about real clips" if synthetic else "",
     )
 

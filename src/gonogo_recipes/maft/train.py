@@ -95,7 +95,7 @@ def build_trainer(
         metrics=partial(evaluate, settings),
         watched="loss",
         max_norm=settings.training.max_norm,
-        identity=_identity(settings),
+        identity=identity(settings),
     )
 
 
@@ -136,7 +136,7 @@ def _loader(settings: Settings, split: Dataset[Any], size: int, order: EpochOrde
     return DataLoader(split, size, sampler=order, num_workers=workers, collate_fn=collate, generator=draw)
 
 
-def _identity(settings: Settings) -> dict[str, Any]:
+def identity(settings: Settings) -> dict[str, Any]:
     """The settings by dotted path that a resumed training must share; where its data lie may change."""
     content = settings.model_dump(mode="json")
     sections = {
