@@ -98,14 +98,14 @@ def pairs(session: Session) -> Pairs:
         for one in known
     }
     names = tuple(one.name for one in known)
-    calls = _located(base, others)
+    calls = _located(base, others, {one.name: one.there(batch) for one in known})
     kept = tuple(call for call in calls if any(bool(call.keys[name].any()) for name in names))
     if not kept:
         raise NotApplicable("no key of any attention belongs to one stream alone")
     return Pairs(names, kept, len(base.maps) - len(calls))
 
 
-def _located(base: Captured, others: Mapping[str, Captured]) -> list[Located]:
+def _located(base: Captured, others: Mapping[str, Captured], there: Mapping[str, Tensor]) -> list[Located]:
     found: list[Located] = []
     for index, one in enumerate(base.maps):
         same = {name: _same_call(other, index, one) for name, other in others.items()}
@@ -114,8 +114,25 @@ def _located(base: Captured, others: Mapping[str, Captured]) -> list[Located]:
             continue
         queries = owners(one.content.queries, {name: other.queries for name, other in contents.items()})
         keys = owners(one.content.keys, {name: other.keys for name, other in contents.items()})
-        found.append(_as_before(Located(one, queries, keys), found))
+        steps = {
+            name: mask[:, one.rows.to(mask.device)] for name, mask in there.items() if mask.shape[1] == one.shape[2]
+        }
+        queries = _without_padding(queries, there if len(one.rows) == one.shape[2] else steps)
+        found.append(_as_before(Located(one, queries, _without_padding(keys, there)), found))
     return found
+
+
+def _without_padding(found: Owners, there: Mapping[str, Tensor]) -> Owners:
+    """Behind an encoder steps that are not there know of the others; with a token for each step they are told apart."""
+    padding, told = found[PADDING].clone(), dict(found)
+    for name, steps in there.items():
+        places = (found[name].any(0) & ~found[MIXED].any(0)).nonzero().flatten()
+        if len(places) != steps.shape[1]:
+            continue
+        hidden = torch.zeros_like(padding)
+        hidden[:, places] = ~steps[: len(padding)].to(padding.device)
+        told[name], padding = told[name] & ~hidden, padding | hidden
+    return {**told, PADDING: padding}
 
 
 def _same_call(other: Captured, index: int, one: AttentionMap) -> AttentionMap | None:

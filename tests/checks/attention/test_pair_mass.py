@@ -64,6 +64,21 @@ def test_later_layers_keep_the_places_of_the_first():
     assert all(torch.equal(first.keys[name], second.keys[name]) for name in first.keys)
 
 
+def test_padding_is_known_behind_an_encoder_that_fills_it():
+    class Encoded(Joint):
+        def __init__(self) -> None:
+            super().__init__(padding_read=True)
+            self.context = nn.GRU(D, D, batch_first=True, bidirectional=True)
+
+        def forward(self, batch):
+            first = self.context(self.inputs["first"](batch["first"]))[0][..., :D]
+            return self.encoder(torch.cat([first, self.inputs["second"](batch["second"])], 1))[:, 0]
+
+    given = subject().map_model(lambda _: Encoded())
+    [call, *_] = pairs(Session(given)).calls
+    assert call.keys[PADDING].nonzero().tolist() == [[1, 3], [1, 4]]
+
+
 def test_the_shares_of_a_reader_add_up_to_one():
     found = pairs(Session(subject()))
     shares = [found.share("first", group) for group in found.groups]

@@ -86,8 +86,9 @@ def _between(calls: tuple[Located, ...], reader: str, read: str) -> Iterator[tup
 def _heatmap(title: str, reader: str, read: str, weights: Tensor) -> Table:
     size = (min(_CELLS, weights.shape[0]), min(_CELLS, weights.shape[1]))
     small = functional.adaptive_avg_pool2d(weights[None, None].float(), size)[0, 0].tolist()
+    rows = tuple((str(place), *(float(f"{value:.2g}") for value in row)) for place, row in enumerate(small))
     columns = (f"{reader}, {read}", *(str(place) for place in range(size[1])))
-    return Table(title, columns, tuple((str(place), *row) for place, row in enumerate(small)), kind="heatmap")
+    return Table(title, columns, rows, kind="heatmap")
 
 
 class _Unmasked(nn.Module):
