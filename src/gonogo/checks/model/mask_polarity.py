@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,6 +13,7 @@ from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.isolation import replaced
+from gonogo.instruments.key_masks import hidden_keys
 from gonogo.instruments.masked_fields import MaskedField, masked_fields
 from gonogo.instruments.stream_answers import answer, awake, change
 from gonogo.training import batch as nested
@@ -35,8 +37,9 @@ def mask_polarity(session: Session) -> Observation:
 
     What: takes rows with content and padding, and exchanges the one or the other for other content, in evaluation mode.
         `inverted` counts fields of which padding changes answers about real steps, but does not, while content does,
-        once the mask is turned round. What is padding is what Claims(masks=...) says, or what is one constant at the
-        ends of rows where a mask marks it.
+        once the mask is turned round; and those of which an attention of torch leaves out the content and keeps the
+        padding. What is padding is what Claims(masks=...) says, or what is one constant at the ends of rows where a
+        mask marks it.
     Why: attention layers of torch mean padding by True, tokenizers content by 1; a mask passed on without turning it
         hides all that is real. The loss still falls a little, on lengths.
     Fix: pass `~mask` (or `mask == 0`) at the boundary that the table names, and say in the signature what True means.
@@ -52,9 +55,10 @@ def mask_polarity(session: Session) -> Observation:
     known = [(one, effects) for one, effects in seen if effects is not None]
     if not known:
         raise NotApplicable("the model refuses other content, or answers nothing about real steps")
-    wrong = [one for one, effects in known if effects.inverted]
-    columns = ("field", "mask", "padding, as given", "padding, mask turned round", "content, mask turned round")
-    rows = tuple((one.path, ", ".join(one.masks), *effects) for one, effects in known)
+    hiding = {one.path: _hiding(session, model, one) for one, _ in known}
+    wrong = [one for one, effects in known if effects.inverted or hiding[one.path]]
+    columns = ("field", "mask", "padding, as given", "padding, turned round", "content, turned round", "hidden from")
+    rows = tuple((one.path, ", ".join(one.masks), *effects, hiding[one.path]) for one, effects in known)
     return Observation(
         {"inverted": Measurement(len(wrong), "{field}", n=len(known))},
         (Table("What other content changes", columns, rows),),
@@ -80,6 +84,13 @@ def _effects(session: Session, model: nn.Module, one: MaskedField) -> _Effects |
         return _Effects(given, *(_change(session, model, one, turned, where) for where in (one.padding, ~one.padding)))
     except Exception:  # what refuses a mask or tokens tells nothing
         return None
+
+
+def _hiding(session: Session, model: nn.Module, one: MaskedField) -> str:
+    """The attention layers whose mask of keys leaves out what is content, exactly, and keeps the padding."""
+    masks = hidden_keys(session, model, one.batch)
+    names = [name for name, mask in masks if mask.shape == one.padding.shape and torch.equal(mask, ~one.padding)]
+    return ", ".join(dict.fromkeys(names))
 
 
 def _change(session: Session, model: nn.Module, one: MaskedField, batch: Any, where: Tensor) -> float:
