@@ -16,7 +16,18 @@ ANSWER = Table("Answer", ("quantity", "value"), (("device", "T4, 16.0 GiB"), ("n
 COST = Table(
     "Time and cost: likely (from .. to)", ("quantity", "value"), (("hours", "40 (30 .. 60)"), ("money, USD", "12.5"))
 )
-CLOUD = Table("Cloud recommendation", ("what", "value"), (("memory", "3.1 GiB"), ("instance", "one small CPU")))
+RENT = Table(
+    "What to rent",
+    ("quantity", "value"),
+    (
+        ("memory, peak times 1.5", "3.1 GB"),
+        ("GPU memory", "1 GB"),
+        ("host", "c7i.large"),
+        ("GPU", "T4"),
+        ("whole run, at the speed seen here", "2 hours"),
+        ("cost of the whole run", "unknown"),
+    ),
+)
 
 
 def sized(*tables):
@@ -35,10 +46,12 @@ def test_what_was_measured_is_told_with_its_check_and_its_evidence():
 
 def test_a_prediction_goes_before_what_was_sampled_here():
     used = make_result(
-        "efficiency.resource-use", measured=[(at_most("peak", warn=1, source="s"), Measurement(0.5))], tables=[CLOUD]
+        "efficiency.resource-use", measured=[(at_most("peak", warn=1, source="s"), Measurement(0.5))], tables=[RENT]
     )
     assert launch(make_report(used, sized(ANSWER))).needs[0].source == "sizing.memory-headroom"
-    assert launch(make_report(used)).needs[0].value == "3.1 GiB"
+    found = launch(make_report(used))
+    assert [need.value for need in found.needs] == ["3.1 GB", "host c7i.large; GPU T4", "2 hours"]
+    assert [what for what, _ in found.unknown] == ["cost of the full run"]
 
 
 def test_nothing_is_guessed_and_the_reason_is_that_of_the_checks():
@@ -62,6 +75,12 @@ def test_a_part_that_is_missing_is_unknown_alone():
         "time of the full run",
         "cost of the full run",
     ]
+
+
+def test_what_a_proxy_takes_is_not_what_the_full_run_takes():
+    found = launch(make_report(sized(ANSWER, COST), proxy="a quarter of the width"))
+    assert all(need.what.endswith(", of the proxy") for need in found.needs)
+    assert found.unknown == (("the full-size run", "only its proxy was measured: a quarter of the width"),)
 
 
 def test_only_a_go_is_ready_and_the_blockers_are_the_reasons(go, no_go, hold):

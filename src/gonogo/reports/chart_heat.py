@@ -48,7 +48,7 @@ def _cell(picture: ET.Element, value: float | None, colours: Scale, box: tuple[f
         svg.shape(picture, "rect", "empty", **corner)
     else:
         svg.shape(picture, "rect", "heat", **corner, fill=colour(colours, value))
-    text = cell(value)
+    text = cell(value) if value is None else f"{value:.2g}"  # the exact number is in the data table
     if CHARACTER * len(text) < width - 4 and height > 20:
         fill = "currentColor" if value is None else ink_on(colour(colours, value))
         svg.write(picture, x + width / 2, y + height / 2 + 4, text, "number", text_anchor="middle", fill=fill)

@@ -1,20 +1,21 @@
 """What a report says of the launch: ready or not, what is in the way, what it takes, and what nobody measured."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gonogo.core.measurement import Table
 from gonogo.core.report import Decision, Report, Result
 from gonogo.reports import wording
 
 HOW = "`gonogo size SUBJECT --gpu DEVICE` predicts it, or give Claims(devices=, days=, total_steps=)"
-_CLOUD = "Cloud recommendation"
-# What a launch takes -> the tables that tell it, by the beginning of their title and of the row.
-_QUESTIONS = {
-    "memory": (("Answer", "needed"), (_CLOUD, "memory")),
-    "device or instance": (("Answer", "device"), (_CLOUD, "instance"), (_CLOUD, "device"), (_CLOUD, "GPU")),
-    "time of the full run": (("Time and cost", "hours"), (_CLOUD, "time"), (_CLOUD, "hours")),
-    "cost of the full run": (("Time and cost", "money"), (_CLOUD, "cost"), (_CLOUD, "price")),
+_FIT, _TIME, _RENT = "Answer", "Time and cost", "What to rent"  # how the titles of the tables begin
+# What a launch takes -> the rows that tell it, the first table that has any: a prediction before what was seen here.
+_QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "memory": {_FIT: ("needed",), _RENT: ("memory",)},
+    "device or instance": {_FIT: ("device", "devices"), _RENT: ("host", "GPU")},
+    "time of the full run": {_TIME: ("hours",), _RENT: ("whole run",)},
+    "cost of the full run": {_TIME: ("money",), _RENT: ("cost of the whole run",)},
 }
 _TELLERS = ("sizing.memory-headroom", "sizing.time-budget", "efficiency.resource-use")
 
@@ -45,7 +46,10 @@ def launch(report: Report) -> Launch:
     tellers = [result for result in report.results if result.id in _TELLERS and result.observation]
     found = {what: next(_told(what, tellers), None) for what in _QUESTIONS}
     needs = tuple(need for need in found.values() if need)
-    missing = [what for what, need in found.items() if need is None]
+    unknown = [(what, _why(report, tellers)) for what, need in found.items() if need is None]
+    if needs and report.proxy:  # what the stand-in takes says nothing of the run that is to be paid for
+        needs = tuple(replace(need, what=f"{need.what}, of the proxy") for need in needs)
+        unknown.append(("the full-size run", f"only its proxy was measured: {report.proxy}"))
     because = wording.cause(report)
     sentence = wording.VERDICTS[report.verdict].sentence
     return Launch(
@@ -53,7 +57,7 @@ def launch(report: Report) -> Launch:
         answer=f"{wording.sentence(sentence)}{f': {because}' if because else ''}.",
         blockers=report.reasons,
         needs=needs,
-        unknown=tuple((what, _why(report, tellers)) for what in missing),
+        unknown=tuple(unknown),
     )
 
 
@@ -78,12 +82,22 @@ def unknown_together(found: Launch) -> Iterator[str]:
 
 
 def _told(what: str, tellers: list[Result]) -> Iterator[Need]:
-    for title, label in _QUESTIONS[what]:
+    for title, labels in _QUESTIONS[what].items():
         for result in tellers:
-            for table in result.observation.tables if result.observation else ():
-                for row in table.rows if table.title.startswith(title) else ():
-                    if len(row) > 1 and str(row[0]).lower().startswith(label.lower()):
-                        yield Need(what, wording.cell(row[1]), result.id, result.evidence.value)
+            rows = [
+                row for table in _tables(result) if table.title.startswith(title) for row in table.rows if len(row) > 1
+            ]
+            # "hours", and "money, USD": a label ends where the row does, or at a comma.
+            told = {str(name).partition(",")[0]: wording.cell(value) for name, value, *_ in rows}
+            known = [label for label in labels if label in told and not told[label].startswith("unknown")]
+            if known:
+                alone = len(known) == 1
+                value = "; ".join(told[label] if alone else f"{label} {told[label]}" for label in known)
+                yield Need(what, value, result.id, result.evidence.value)
+
+
+def _tables(result: Result) -> tuple[Table, ...]:
+    return result.observation.tables if result.observation else ()
 
 
 def _why(report: Report, tellers: list[Result]) -> str:
