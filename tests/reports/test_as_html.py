@@ -9,7 +9,7 @@ from tests.reports.conftest import curve, make_report, make_result
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Table
 from gonogo.core.plan import Skip
-from gonogo.reports import as_html
+from gonogo.reports import as_html, rows
 
 EVIL = "</style></title><script>alert(1)</script><img src=http://x onerror=y>\"'&"
 
@@ -172,7 +172,7 @@ def test_prose_keeps_paragraphs_and_code_and_nothing_else():
 
 
 def test_nested_facts_are_flattened_and_empty_ones_left_out():
-    found = list(as_html.flat({"a": {"b": 1, "c": ""}, "d": [1, 2], "e": None, "f": False}))
+    found = list(rows.flat({"a": {"b": 1, "c": ""}, "d": [1, 2], "e": None, "f": False}))
     assert found == [("a.b", "1"), ("d", "1, 2"), ("f", "False")]
 
 

@@ -1,7 +1,6 @@
 """The report as one HTML file: no script, nothing loaded, readable in ten years and under a strict CSP."""
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -87,7 +86,7 @@ def template(name: str) -> Any:
     )
     environment.filters |= {
         "prose": prose,
-        "flat": flat,
+        "flat": rows.flat,
         "shorten": shorten,
         "duration": wording.duration,
         "sentence": wording.sentence,
@@ -116,13 +115,3 @@ def prose(text: str) -> Markup:
     escaped = (str(escape(wording.sentence(part))) for part in paragraphs)
     marked = (re.sub(r"`+([^`]+)`+", r"<code>\1</code>", part) for part in escaped)
     return Markup("".join(f"<p>{part}</p>" for part in marked))  # noqa: S704 - escaped one line above
-
-
-def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as (dotted.key, text) pairs; what is empty says nothing and is left out."""
-    for name, value in mapping.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        elif value not in (None, "", [], ()):
-            text = ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
-            yield f"{prefix}{name}", shorten(text, 600)

@@ -9,15 +9,32 @@ from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
 from gonogo.reports.launch import launch, unknown_together
-from gonogo.reports.rows import Row, by_category, by_reason, follows, judged, not_run, rows, waived, warnings
+from gonogo.reports.rows import Row, by_category, by_reason, flat, follows, judged, not_run, rows, waived, warnings
 
 _SHOWN = 10  # rows of an evidence table: a pull request is read on a phone
+_LIMIT = 60_000  # characters: a comment on a pull request may have 65,536
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
 
 
 def render(report: Report) -> str:
-    """Verdict, reasons with measured against limit, warnings, what did not run, and all checks folded away."""
-    return "\n".join(_lines(clean(report))).rstrip() + "\n"
+    """Verdict, reasons, warnings, launch, what did not run, and folded away: all checks, the machine, the evidence."""
+    report = clean(report)
+    page = "\n".join(_lines(report)).rstrip() + "\n"
+    return page + _rest(report, _LIMIT - len(page))
+
+
+def _rest(report: Report, room: int) -> str:
+    """The tables of checks that are no finding, as many as a comment has room for."""
+    shown, text = report.reasons, "\n## Evidence\n"
+    blocks = [
+        "\n".join(line for table in result.observation.tables for line in _evidence(table, result.id)) + "\n"
+        for result in report.results
+        if result.observation and result.observation.tables and result not in shown
+    ]
+    kept = [block for place, block in enumerate(blocks) if sum(map(len, blocks[: place + 1])) < room - 200]
+    left = len(blocks) - len(kept)
+    more = f"\nTables of {wording.count(left, 'more check')} are in report.json.\n" if left else ""
+    return text + "".join(kept) + more if blocks else ""
 
 
 def escape(text: str) -> str:
@@ -41,6 +58,11 @@ def _lines(report: Report) -> Iterator[str]:
     for category, results in by_category(report).items():
         yield from _category(category, results)
     yield from _list("Notes", (f"- {escape(note)}" for note in report.notes))
+    for name, facts in (("Environment", report.environment), ("Provenance", report.provenance)):
+        rows = [(key, str(value)) for key, value in flat(facts)]
+        if rows:
+            yield from ("", f"## {name}", "", "<details><summary>Facts</summary>", "")
+            yield from (*grid(("what", "value"), rows), "", "</details>")
 
 
 def _banner(report: Report) -> Iterator[str]:
@@ -103,9 +125,10 @@ def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
         yield from (f"    - {escape(result.id)}: {escape(detail)}" for result, detail in members if detail)
 
 
-def _evidence(table: Table) -> Iterator[str]:
-    shown = table.rows[:_SHOWN]
-    yield from ("", f"<details><summary>{escape(table.title)}</summary>", "")
+def _evidence(table: Table, source: str = "") -> Iterator[str]:
+    shown = table.rows[:: max(1, -(-len(table.rows) // _SHOWN))] if table.kind == "line" else table.rows[:_SHOWN]
+    title = f"{source}: {table.title}" if source else table.title
+    yield from ("", f"<details><summary>{escape(title)}</summary>", "")
     yield from grid(table.columns, ([wording.cell(cell) for cell in row] for row in shown))
     if table.total > len(shown):
         yield from ("", f"{len(shown)} of {table.total} rows")

@@ -15,6 +15,7 @@ from gonogo.core.measurement import Table
 from gonogo.reports import as_html, as_markdown, figures, wording
 from gonogo.reports.clean import legal, safe
 from gonogo.reports.files import write
+from gonogo.reports.rows import flat
 
 SCHEMA = 1  # raised when a reader of an older version would misread the file
 
@@ -125,4 +126,4 @@ def _lines(document: Document) -> Iterator[str]:
         yield from as_markdown.grid(table.columns, ([wording.cell(cell) for cell in row] for row in rows))
     if document.facts:
         yield from ("", "## How it came about", "")
-        yield from (f"- {escape(key)}: {escape(value)}" for key, value in as_html.flat(document.facts))
+        yield from (f"- {escape(key)}: {escape(value)}" for key, value in flat(document.facts))

@@ -2,7 +2,9 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gonogo.core.criterion import Criterion, Status, number, quantity
 from gonogo.core.measurement import Cell, Measurement
@@ -147,3 +149,13 @@ def _example(columns: tuple[str, ...], row: tuple[Cell, ...]) -> str:
         return textwrap.shorten(": ".join(cells), 200)
     pairs = zip(columns, cells, strict=True)
     return textwrap.shorten(", ".join(f"{name} {cell}" for name, cell in pairs if cell not in ("", "None")), 200)
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as (dotted.key, text) pairs; what is empty says nothing and is left out."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif value not in (None, "", [], ()):
+            text = ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
+            yield f"{prefix}{name}", wording.shorten(text, 600)
