@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gonogo_recipes.maft.batch import COMBINATIONS, STREAMS, Batch, keep_only, mask_key, quality_key, time_key
 from gonogo_recipes.maft.losses import compute_loss
@@ -122,6 +123,24 @@ def test_a_sample_gets_the_same_answer_alone_as_in_a_batch(model: nn.Module, bat
 
 def test_a_sample_without_any_modality_gets_a_finite_answer(model: nn.Module, batch: Batch) -> None:
     assert all(torch.isfinite(answer).all() for answer in answers(model, keep_only(batch, ())))
+
+
+@pytest.mark.parametrize("kept", COMBINATIONS, ids="".join)
+def test_no_row_of_attention_is_without_a_key(
+    settings: Settings, batch: Batch, kept: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Kernels differ in what such a row gives, zeros or NaN; who looks at the weights from outside gets NaN.
+    masks: list[Tensor] = []
+    attend = functional.scaled_dot_product_attention
+
+    def noted(*args: Tensor, attn_mask: Tensor, **others: float) -> Tensor:
+        masks.append(attn_mask)
+        return attend(*args, attn_mask=attn_mask, **others)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noted)
+    build_model(settings).double()(keep_only(batch, kept))
+    assert masks
+    assert all(torch.isfinite(mask).any(-1).all() for mask in masks)
 
 
 @pytest.mark.requirement("MAFT-2.2")
