@@ -109,10 +109,14 @@ def _rows(wanted: Need) -> Iterator[tuple[str, str]]:
         yield "whole run", "unknown: give Claims(total_steps=...) or the epochs in the configuration"
         return
     rate = device.price_per_hour if wanted.on_gpu and device else found.price if found and not wanted.on_gpu else None
-    yield "whole run, at the speed seen here", f"{hours:.3g} hours"
-    yield "cost of the whole run", "unknown" if rate is None else f"{hours * rate:.2f} USD"
+    yield "whole run, at the speed seen here", f"{hours:.3g} hours" if hours >= 1 else f"{60 * hours:.3g} minutes"
+    yield "cost of the whole run", "unknown" if rate is None else _money(hours * rate)
     if not wanted.on_gpu:
         yield "time on the GPU", "not told by this; gonogo size SUBJECT --gpu predicts it"
+
+
+def _money(dollars: float) -> str:
+    return f"{dollars:,.2f} USD" if dollars >= 0.01 else "less than a cent"
 
 
 @cache

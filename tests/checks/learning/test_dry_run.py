@@ -35,6 +35,18 @@ def test_an_error_in_the_evaluation_counts():
     assert raised(replace(classifier(), evaluate=fail(KeyError("accuracy")))) == 1
 
 
+def saving(action):
+    return replace(classifier(), save=action, load=lambda *_: None)
+
+
+def test_a_name_that_is_unknown_when_saving_counts():
+    assert raised(saving(fail(UnboundLocalError("checkpoint")))) == 1
+
+
+def test_a_disk_that_refuses_is_no_fault_of_the_program():
+    assert raised(saving(fail(OSError("no space left on device")))) == 0
+
+
 def test_the_error_and_its_place_are_told():
     observation = dry_run(Session(stepping(fail(KeyError("tokens")))))
     assert observation.tables[0].rows[0][:3] == ("step", 0, "KeyError: 'tokens'")

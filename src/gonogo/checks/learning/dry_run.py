@@ -1,8 +1,10 @@
 """The program itself must get through its first minutes."""
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -32,7 +34,7 @@ def dry_run(session: Session, *, seconds: float = 2.0) -> Observation:
     """The program gets through its first steps | The program raises an error
 
     What: builds model and optimizer, takes steps of the run's own step function on its own batches for two epochs, at
-        most `seconds` and 300 steps, and then calls its evaluate function, as the run itself would. `raised` is 1 if
+        most `seconds` and 300 steps, and then calls its evaluate and save functions, as the run would. `raised` is 1 if
         that ended in an exception of the program. Exceptions that speak of memory, files, packages or devices may be
         the machine's fault: there the check ends in ERROR instead.
     Why: an exception in the second epoch, or in the first validation, costs the queue, the start-up and the hours
@@ -73,6 +75,10 @@ def _live(session: Session, seconds: float) -> Iterator[tuple[str, int]]:
     if session.subject.evaluate is not None:
         yield "evaluate", 0
         _evaluate(session, model, seconds)
+    if C.SAVE in session.subject.provides():
+        yield "save", 0
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(prefix="gonogo-") as folder:
+            session.save(model, optimizer, Path(folder))
 
 
 def _batches(session: Session) -> Iterator[Any]:
