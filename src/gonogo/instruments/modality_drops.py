@@ -25,7 +25,7 @@ from gonogo.training.settings import Setting, number, read, replaced, settings
 
 _KINDS = frozenset(("modality", "modalities", "modal", "stream", "streams", "moddrop"))
 _DROPS = frozenset(("drop", "dropout", "moddrop"))
-_SOURCES, _MOST, _LEAST = 8, 512, 32  # distinct samples; copies of them in one pass
+_SOURCES, _MOST, _FEW, _LEAST = 8, 512, 64, 16  # distinct samples; copies of them in one pass
 _SCORES, _PRODUCTS = 5e7, 2e10  # of attention, and of weights: what a pass may cost
 
 
@@ -37,7 +37,7 @@ class Drops:
         streams: The names of the streams.
         output: The answer that was looked at: of those that depend on every stream the one that loses most.
         dropped: In training mode, for each draw and stream [n * passes, s].
-        evaluated: The same in evaluation mode; all False in a model that draws nothing there.
+        evaluated: The same of fewer draws in evaluation mode; all False in a model that draws nothing there.
         together: Do all samples of a pass share one draw? Then each pass is one draw in `dropped`.
     """
 
@@ -64,8 +64,10 @@ def drops(session: Session, *, passes: int = 4, rate: float = 0.0) -> Drops:
     for module in model.modules():
         module.training = not isinstance(module, _BatchNorm)  # its statistics tie samples to each other
     others = [one.with_other(batch, one.there(batch), session.seed) for one in known]
-    quiet = _unmoved(lambda batch, seed: answer(session, model, batch, seed), batch, others, 0, n)
-    _refuse_ties(session, model, batch, others, n)
+    few = list(range(min(_FEW, n)))
+    some, other_some = nested.take_rows(batch, few, n), [nested.take_rows(other, few, n) for other in others]
+    quiet = _unmoved(lambda batch, seed: answer(session, model, batch, seed), some, other_some, 0, len(few))
+    _refuse_ties(session, model, some, other_some, len(few))
     moved = {path: one for path, one in quiet.items() if not bool(one.view(-1, _SOURCES, one.shape[1]).all(0).any())}
     if not moved:
         raise NotApplicable("no answer depends on each stream of a sample")
