@@ -71,7 +71,7 @@ def test_m2_a_logarithm_of_a_softmax_warns():
 
 def overwriting(rate: float) -> Subject:
     """M-3: a schedule of its own sets the rate of modality dropout, whatever is configured."""
-    subject = build(**SMALL, **{"model.modality_dropout": rate})
+    subject = build(None, **{**SMALL, "model.modality_dropout": rate})
 
     def step(model: nn.Module, optimizer: Any, batch: Any) -> float:
         for module in model.modules():
@@ -90,9 +90,9 @@ def configured(of: Callable[[float], Subject]) -> Subject:
 
 @pytest.mark.slow
 @pytest.mark.requirement("MAFT-2.3")
-def test_m3_a_rate_that_a_schedule_overwrites_warns_as_a_dead_key():
-    assert said("config.dead-keys", configured(overwriting)).status is Status.WARN
-    right = configured(lambda rate: build(**SMALL, **{"model.modality_dropout": rate}))
+def test_m3_a_rate_that_a_schedule_overwrites_is_no_go_as_a_dead_key():
+    assert said("config.dead-keys", configured(overwriting)).status is Status.FAIL
+    right = configured(lambda rate: build(None, **{**SMALL, "model.modality_dropout": rate}))
     assert said("config.dead-keys", right).status is Status.PASS
 
 
