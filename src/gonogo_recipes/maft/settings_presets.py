@@ -4,7 +4,7 @@ from typing import Any
 
 DEFAULT = "small"
 
-# tiny: a preflight on a laptop. small: learns the stressed word on one CPU thread. base: the origin's dimensions.
+# tiny: a preflight on a laptop. small: a training on one CPU thread. base: the origin's dimensions.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tiny": {
         "model": {"hidden_dim": 16, "num_heads": 2, "fusion_layers": 2, "bottlenecks": 2, "vocab_size": 64},

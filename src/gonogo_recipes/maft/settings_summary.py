@@ -73,7 +73,7 @@ def advices(settings: Settings, machine: Machine) -> Iterator[Advice]:
     if settings.model.variant == "maft" and settings.model.fusion_layers == 1:
         yield Advice(
             "model.fusion_layers 1: no stream reaches the tokens of another, for the way through bottlenecks takes two",
-            "model.fusion_layers 2 or more; 3 learn the stressed word",
+            "model.fusion_layers 2 or more",
         )
     if settings.model.variant == "legacy":
         yield Advice(
