@@ -30,7 +30,7 @@ _ANYWAY = "ours: forgotten division gives k, a dropped part 0; right ones 1 to s
         within("ratio", warn=(0.98, 1.02), fail=(0.9, 1.4), source=_ANYWAY),
         at_most("weight_error", warn=0.01, fail=0.02, source="ours: transformers issue 34191 had 0.1 and more"),
     ],
-    explains=("learning.", "gradient.norms", "optimizer.update-size"),
+    explains=("learning.", "gradient.vanishing-exploding", "optimizer.update-size"),
     since="0.1",
 )
 def accumulation(session: Session) -> Observation:

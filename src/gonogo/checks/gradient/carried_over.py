@@ -27,7 +27,7 @@ LIMIT = 1e-2
     criteria=[
         at_most("carried_over", fail=LIMIT, source="ours: 0 where gradients are cleared, 0.3 to 2 where they are not")
     ],
-    explains=("gradient.accumulation", "gradient.norms", "learning."),
+    explains=("gradient.accumulation", "gradient.vanishing-exploding", "learning."),
     since="0.1",
 )
 def carried_over(session: Session) -> Observation:

@@ -31,7 +31,7 @@ LARGE = 1e4  # arriving gradients are multiplied by it, so that every clipping m
         at_least("under_limit", fail=0.1, warn=0.5, source="ours: forgotten unscaling leaves 1/scale of the norm"),
         within("scale_effect", fail=(0.5, 2.0), source="ours: unscaled gradients do not know the scale: 1"),
     ],
-    explains=("learning.", "gradient.norms", "optimizer.update-size"),
+    explains=("learning.", "gradient.clipping", "optimizer.update-size"),
     since="0.1",
 )
 def clip_order(session: Session) -> Observation:
