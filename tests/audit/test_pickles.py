@@ -162,6 +162,7 @@ def test_a_bomb_of_nested_references_ends_at_once(file: Path, content: bytes) ->
 @pytest.mark.timeout(10)
 def test_containers_that_are_endlessly_deep_are_refused(file: Path) -> None:
     assert "200 deep" in refusal(file, b"\x80\x04" + b"]" * 50_000 + b"a" * 49_999 + b".")
+    assert "200 deep" in refusal(file, b"\x80\x04})" + b"\x85" * 50_000 + b"K\x01s.")  # hashing it would recurse in C
     own: list[Any] = []
     own.append(own)
     assert "holds itself" in refusal(file, pickle.dumps(own))
