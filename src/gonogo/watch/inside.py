@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from gonogo.training.recording import Recording
-from gonogo.watch.tracer import Tracer, begin
+from gonogo.watch.tracer import EVERY, Tracer, begin
 
 
 class Watch:
     """A context in which everything that trains is recorded; the taps are out again at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = EVERY) -> None:
         self._lines: list[str] = []
-        self._tracer = Tracer(self._lines.append, lambda: None)
+        self._tracer = Tracer(self._lines.append, lambda: None, every)
 
     def __enter__(self) -> "Watch":
         begin(self._tracer)
@@ -25,6 +25,15 @@ class Watch:
         else:
             self._tracer.end("error", error=f"{kind.__name__}: {error}", where="")
         self._tracer.leave()
+
+    def pause(self) -> None:
+        """Take the taps out for now."""
+        self._tracer.leave()
+
+    def go_on(self) -> None:
+        """Put them in again; the steps are counted on."""
+        self._tracer.active = True
+        begin(self._tracer)
 
     @property
     def recording(self) -> Recording:

@@ -27,8 +27,8 @@ _CURRENT: "Tracer | None" = None
 class Tracer:
     """What is known of the process so far, and where it is written."""
 
-    def __init__(self, write: Callable[[str], Any], flush: Callable[[], Any]) -> None:
-        self.write, self.flush = write, flush
+    def __init__(self, write: Callable[[str], Any], flush: Callable[[], Any], every: int = EVERY) -> None:
+        self.write, self.flush, self.every = write, flush, every
         self.active, self.steps, self.backwards = True, 0, 0
         self.reading: int | None = None  # the pass over a loader from which the last batch came
         self.thread = threading.get_ident()
@@ -36,6 +36,7 @@ class Tracer:
         self.on_step: list[Callable[[], None]] = []  # what the taps want to do after each step
         self.on_end: list[Callable[[], None]] = []
         self.after_end: Callable[[], None] | None = None  # what a step does when enough was seen
+        self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
         self.evaluated = False  # was there a pass without gradient since the last step?
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass
         self.undo: list[Undo] = []
@@ -46,7 +47,7 @@ class Tracer:
     @property
     def sampled(self) -> bool:
         """Are tensors looked at in this step?"""
-        return self.steps < FIRST or self.steps % EVERY == 0
+        return self.steps < FIRST or self.steps % self.every == 0
 
     @property
     def here(self) -> bool:

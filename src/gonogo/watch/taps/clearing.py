@@ -105,7 +105,7 @@ class _Probes:
             return
         cleared, added = bool(torch.equal(found, new)), bool(torch.equal(found, held + new))
         if cleared and not added:
-            if probe.unused == self.tracer.steps:
+            if probe.unused == self.tracer.steps and not self.tracer.stepping:
                 self.tracer.emit("wasted", optimizer=probe.optimizer)
             probe.carried = False
         elif added and not cleared and probe.carried is None:

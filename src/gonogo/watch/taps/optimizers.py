@@ -20,10 +20,12 @@ def install(tracer: Tracer) -> list[Undo]:
         if any(ref() is optimizer for ref in under_way):  # its last step raised
             under_way.clear()
         under_way.append(weakref.ref(optimizer))
+        tracer.stepping = True
 
     def after(optimizer: Optimizer, *_: Any) -> None:
         while under_way and under_way.pop()() is not optimizer:
             pass
+        tracer.stepping = bool(under_way)
         if not under_way and tracer.mine:
             _stepped(tracer, optimizer)
 

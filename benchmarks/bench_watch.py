@@ -1,0 +1,107 @@
+"""What watching costs per step, on a causal transformer of ten million parameters and real text.
+
+Blocks of steps alternate in one process: plain, watched, watched more rarely as by a callback. The taps are put in and
+out between them; within a block nothing differs but them. A ratio is the median over rounds of the CPU time of a
+block to that of the plain block of its round: other work on the machine lengthens wall time, but hardly this. Writes
+benchmarks/results/watch.json. The first steps of a watch, in which every step is looked at, are not part of it.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import torch
+import transformer
+
+from gonogo.watch.inside import Watch
+
+RESULT = Path(__file__).parent / "results" / "watch.json"
+RARELY = 50  # steps between two looks of a callback
+LOOKS = 10  # steps between two looks of `gonogo watch`
+ORDERS = tuple(itertools.permutations(("plain", "watched", "streaming")))  # none of them is favoured
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=LOOKS, help="of a block; a multiple of 10, so each has its looks")
+    given = parser.parse_args()
+    torch.manual_seed(0)
+    step = make_step()
+    for _ in range(3):
+        step()
+    watches = {"watched": Watch(LOOKS), "streaming": Watch(RARELY)}
+    for watch in watches.values():  # the looks at the first steps lie behind us
+        with watch:
+            for _ in range(6):
+                step()
+    times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "streaming": []}
+    for number in range(given.rounds):
+        for name in ORDERS[number % len(ORDERS)]:
+            times[name].append(block(step, given.steps, watches.get(name)))
+    rows = {name: [cpu for cpu, _ in found] for name, found in times.items()}
+    ratios = {name: [a / b for a, b in zip(rows[name], rows["plain"], strict=True)] for name in watches}
+    found = {
+        "overhead_ratio": round(statistics.median(ratios["watched"]), 4),
+        "streaming_ratio": round(statistics.median(ratios["streaming"]), 4),
+        "quartiles": {name: [round(q, 4) for q in statistics.quantiles(values)] for name, values in ratios.items()},
+        "cpu_seconds_per_step": round(statistics.median(rows["plain"]) / given.steps, 4),
+        "wall_seconds_per_step": round(statistics.median(wall for _, wall in times["plain"]) / given.steps, 4),
+        "parameters": sum(p.numel() for p in transformer.Model().parameters()),
+        "rounds": given.rounds,
+        "steps_per_block": given.steps,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+    }
+    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+def make_step():
+    """One step of a training loop as people write it."""
+    loader = torch.utils.data.DataLoader(transformer.Text("train"), batch_size=8, shuffle=True, drop_last=True)
+    model = transformer.Model().train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    batches = iter(())
+
+    def step():
+        nonlocal batches
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(loader)
+            batch = next(batches)
+        optimizer.zero_grad()
+        loss = transformer.loss(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def block(step, count: int, watch: Watch | None) -> tuple[float, float]:
+    """(CPU seconds, wall seconds) of some steps."""
+    if watch is not None:
+        watch.go_on()
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(count):
+        step()
+    spent = time.process_time() - cpu, time.perf_counter() - wall
+    if watch is not None:
+        watch.pause()
+    return spent
+
+
+if __name__ == "__main__":
+    main()

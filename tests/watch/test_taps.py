@@ -1,0 +1,180 @@
+"""What the taps tell, on tiny loops in this process; and that nothing of them is left behind."""
+
+import copy
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from gonogo.watch.inside import Watch, record
+
+
+@pytest.fixture
+def parts():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    return model, torch.optim.SGD(model.parameters(), lr=0.1), torch.randn(8, 3), torch.arange(8) % 2
+
+
+def train(parts, steps=6, *, clear=True, between=lambda: None, after=lambda: None):
+    model, optimizer, x, y = parts
+    for _ in range(steps):
+        if clear:
+            optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        between()
+        optimizer.step()
+        after()
+
+
+def test_everything_is_as_before_when_a_watch_is_over(parts):
+    places = [(functional, "cross_entropy"), (torch.autograd, "backward"), (torch, "save"), (torch, "compile")]
+    places += [(torch.nn.utils, "clip_grad_norm_"), (DataLoader, "__iter__"), (torch.optim.Optimizer, "zero_grad")]
+    optimizers = sys.modules[torch.optim.Optimizer.__module__]
+    before = [getattr(owner, name) for owner, name in places]
+    record(lambda: train(parts))
+    assert [getattr(owner, name) for owner, name in places] == before
+    assert not torch.nn.modules.module._global_forward_hooks
+    assert not optimizers._global_optimizer_post_hooks
+    assert not optimizers._global_optimizer_pre_hooks
+
+
+def test_a_watched_training_is_the_same_training_bit_for_bit(parts):
+    twin = copy.deepcopy(parts[0])
+    other = (twin, torch.optim.SGD(twin.parameters(), lr=0.1), *parts[2:])
+    torch.manual_seed(1)
+    train(other, 12)
+    torch.manual_seed(1)
+    record(lambda: train(parts, 12))
+    assert all(torch.equal(a, b) for a, b in zip(parts[0].parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("clear", "carried"), [(True, 0), (False, 3)])
+def test_a_gradient_that_is_left_over_is_seen_on_the_numbers(parts, clear, carried):
+    events = record(lambda: train(parts, clear=clear)).of("carried")
+    assert len(events) == 4
+    assert {event["carried"] for event in events} == {carried}
+
+
+def test_a_gradient_that_is_cleared_by_hand_is_not_left_over(parts):
+    def by_hand():
+        for parameter in parts[0].parameters():
+            parameter.grad.zero_()
+
+    events = record(lambda: train(parts, clear=False, after=by_hand)).of("carried")
+    assert {event["carried"] for event in events} == {0}
+
+
+def test_clipping_between_backward_and_step_does_not_look_like_a_leftover(parts):
+    def clip():
+        nn.utils.clip_grad_norm_(parts[0].parameters(), 0.01)
+
+    assert {e["carried"] for e in record(lambda: train(parts, between=clip)).of("carried")} == {0}
+    assert {e["carried"] for e in record(lambda: train(parts, clear=False, between=clip)).of("carried")} == {3}
+
+
+def test_the_order_of_a_step_is_told(parts):
+    recording = record(lambda: train(parts, 1))
+    assert [e["kind"] for e in recording.events if e["kind"] in ("zero", "call", "loss", "backward", "step")] == [
+        "zero",
+        "call",
+        "loss",
+        "backward",
+        "step",
+    ]
+
+
+def test_passes_are_told_with_their_ends(parts):
+    _model, _optimizer, x, y = parts
+    loader = DataLoader(TensorDataset(x, y), 2)
+
+    def loop():
+        for _ in loader:
+            pass
+        for _ in loader:
+            break
+
+    ends = record(loop).of("pass")
+    assert [(end["batches"], end["complete"], end["ascending"]) for end in ends] == [(4, True, True), (1, False, True)]
+
+
+@pytest.mark.parametrize(("scores", "simplex"), [("softmax", True), ("raw", False)])
+def test_probabilities_are_told_from_scores(parts, scores, simplex):
+    model, _, x, y = parts
+
+    def loop():
+        out = model(x)
+        functional.cross_entropy(out.softmax(1) if scores == "softmax" else out, y)
+
+    assert record(loop).of("loss")[0]["simplex"] is simplex
+
+
+def test_the_operation_that_made_the_scores_is_found_behind_reshaping(parts):
+    model, _, x, y = parts
+    recording = record(
+        lambda: functional.binary_cross_entropy_with_logits(model(x)[:, :1].sigmoid().squeeze(1), y.float())
+    )
+    assert recording.of("loss")[0]["made_by"] == "SigmoidBackward0"
+
+
+def test_losses_that_are_added_up_as_tensors_keep_their_graphs(parts):
+    model, _optimizer, x, y = parts
+    total = torch.zeros(())
+
+    def loop(detach):
+        nonlocal total
+        for _ in range(5):
+            loss = functional.cross_entropy(model(x), y)
+            loss.backward()
+            total = total + (loss.detach() if detach else loss)
+
+    assert record(lambda: loop(detach=True)).of("backward")[-1]["graphs"] <= 1
+    assert record(lambda: loop(detach=False)).of("backward")[-1]["graphs"] == 4
+
+
+@pytest.mark.parametrize(("copied", "told"), [(True, 0), (False, 1)])
+def test_weights_that_are_kept_by_reference_are_found_by_their_memory(parts, copied, told):
+    model, _optimizer, x, _y = parts
+
+    def loop():
+        for _ in range(3):
+            train(parts, 2)
+            with torch.no_grad():
+                model(x)
+            best_state = copy.deepcopy(model.state_dict()) if copied else model.state_dict()
+        return best_state
+
+    assert len(record(loop).of("best")) == told
+
+
+def test_the_watchs_own_mistakes_are_told_and_do_not_reach_the_script(parts, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("mine")
+
+    monkeypatch.setattr("gonogo.watch.taps.losses.made_by", fail)
+    recording = record(lambda: train(parts))
+    assert recording.steps == 6
+    assert [event["error"] for event in recording.of("mistake")] == ["RuntimeError: mine"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_a_scripted_model_can_still_be_compiled(parts):
+    class WithLoss(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return functional.cross_entropy(x, y)
+
+    with Watch():
+        scripted = torch.jit.script(WithLoss())
+        assert float(scripted(torch.zeros(2, 2), torch.tensor([0, 1]))) == pytest.approx(0.6931, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_has_one_graph_under_watch(parts):
+    model, _, x, y = parts
+    with Watch() as watch:
+        compiled = torch.compile(lambda a, b: functional.cross_entropy(model(a), b), backend="eager", fullgraph=True)
+        compiled(x, y).backward()
+    assert len(watch.recording.of("backward")) == 1
