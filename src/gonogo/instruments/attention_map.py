@@ -9,7 +9,7 @@ from torch import Tensor
 
 MASKED = -9999.0  # a score at or below it is a mask: -1e4, -1e9, the lowest number of a precision, -inf
 SAMPLES = 8  # kept at most
-BUDGET = 2**15  # weights kept of one call; more queries than fit are thinned out evenly
+BUDGET = 2**13  # weights kept of one call inside a training step; queries beyond it are thinned out evenly
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def as_map(where: str, kind: str, weights: Tensor, scores: Tensor | None, *, bud
     four = in_four(weights.detach())
     shape = (four.shape[0], four.shape[1], four.shape[2], four.shape[3])
     samples, rows = places(shape, budget)
-    kept = four[:samples, :, rows.to(four.device)].clone()
+    kept = four[:samples, :, rows.to(four.device)]  # a copy, since it is indexed
     if scores is None:
         unknown = torch.full(kept.shape[:3], math.nan, device=kept.device)
         return AttentionMap(where, kind, shape, kept, None, unknown, rows, _off(kept, None))
