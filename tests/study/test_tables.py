@@ -54,17 +54,12 @@ def test_the_constant_answer_stands_beside_every_condition(comparison):
     assert table.rows[-1][-1] == "answers without looking"
 
 
-def test_what_is_worse_than_a_constant_answer_is_told(comparison):
-    study = make_study(
-        variants={"ours": lambda seed: {"accuracy": 0.4}, "constant": lambda seed: {"accuracy": 0.5}},
-        constant="constant",
-        seeds=(0, 1),
-    )
-    trials = {
-        key: Trial(metrics=study.variants[key[0]](key[1])) for key in [(n, s) for n in study.variants for s in (0, 1)]
-    }
-    (told,) = tables.worse_than_constant(type(comparison)(study, trials))
-    assert told == "ours, as trained: accuracy is worse than that of constant: 0.4 against 0.5"
+def test_what_is_worse_than_a_constant_answer_beyond_noise_is_told():
+    levels = {"ours": (0.40, 0.41, 0.39), "noisy": (0.30, 0.60, 0.45), "constant": (0.5, 0.5, 0.5)}
+    variants = {name: (lambda seed, of=of: Trial(metrics={"accuracy": of[seed]})) for name, of in levels.items()}
+    table = tables.worse_than_constant(compared(make_study(variants=variants, constant="constant")))
+    assert [row[:3] for row in table.rows] == [("ours", "as trained", "accuracy")]
+    assert table.rows[0][4] == "-0.1 (-0.125 to -0.0752)"
 
 
 @pytest.mark.requirement("MAFT-10.3")

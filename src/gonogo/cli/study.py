@@ -1,5 +1,6 @@
 """`gonogo study`: variants under one procedure, several seeds, one comparison."""
 
+import os
 import platform
 import shlex
 import sys
@@ -36,6 +37,8 @@ def study(
     """Train every variant of SUBJECT with the same seeds and compare them with intervals."""
     from gonogo.cli import studying  # NumPy and what the study itself needs, which `--help` must not load
 
+    # As for every worker of gonogo: small models are many times slower with more threads than idle cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = options.parsed(overrides)
     load = partial(studying.found, subject, tuple(settings.items()))
     design = load()  # a study that is not there must not leave a folder behind

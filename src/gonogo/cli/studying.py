@@ -7,6 +7,7 @@ from typing import Any
 from gonogo.adapters import locate
 from gonogo.errors import SubjectError
 from gonogo.reports.document import Document
+from gonogo.reports.wording import count
 from gonogo.study import tables, trials
 from gonogo.study.comparison import Comparison
 from gonogo.study.design import Study
@@ -41,14 +42,17 @@ def described(comparison: Comparison, facts: Mapping[str, Any]) -> Document:
     reference, others = comparison.study.reference, len(comparison.contrasts())
     ahead = sum(contrast.standing == "ahead" for contrast in comparison.contrasts())
     answer = f"{reference} is ahead of {ahead} of {others} variants beyond noise in {comparison.study.metrics[0].name}."
-    note = "Every interval is at 95 % for itself; they are not corrected for how many are read together."
+    notes = ["Every interval is at 95 % for itself; they are not corrected for how many are read together."]
+    if worse := len(tables.worse_than_constant(comparison).rows):
+        told = f"{count(worse, 'result')} worse than that of {comparison.study.constant}, beyond noise"
+        notes.append(f"{told}: see the table.")
     return Document(
         title=comparison.study.name,
         answer=answer,
         tables=tuple(tables.all_tables(comparison)),
         numbers=tables.numbers(comparison),
         flags=tuple(flags),
-        notes=(note, *tables.worse_than_constant(comparison)),
+        notes=tuple(notes),
         facts={**facts, **comparison.study.identity},
         proxy=comparison.study.proxy,
     )

@@ -52,6 +52,17 @@ class Comparison:
         known = [value for value in values if value is not None]
         return statistics.mean(known) if known and len(known) == len(values) else None
 
+    def difference(self, variant: str, other: str, metric: str, view: str = "") -> Estimate | None:
+        """One variant minus another, paired by seed; None where no seed has both."""
+
+        def value(name: str, seed: int) -> float | None:
+            trial = self._trial(name, seed)
+            return (trial.views.get(view, {}) if view else trial.metrics).get(metric) if trial else None
+
+        pairs = [(value(variant, seed), value(other, seed)) for seed in self.study.seeds]
+        known = [ours - theirs for ours, theirs in pairs if ours is not None and theirs is not None]
+        return statistics.mean(known) if known else None
+
     @property
     def failures(self) -> dict[Key, str]:
         """What did not reach its end, and why."""
@@ -69,17 +80,16 @@ class Comparison:
         return [contrast for variant in others if (contrast := self._contrast(variant, asked))]
 
     def _contrast(self, variant: str, metric: Metric) -> Contrast | None:
+        difference = self.difference(self.study.reference, variant, metric.name)
+        if difference is None:
+            return None
         pairs = [
             (ours, theirs)
             for seed in self.study.seeds
             if (ours := self._trial(self.study.reference, seed)) and (theirs := self._trial(variant, seed))
         ]
-        values = [(ours.metrics.get(metric.name), theirs.metrics.get(metric.name)) for ours, theirs in pairs]
-        known = [ours - theirs for ours, theirs in values if ours is not None and theirs is not None]
-        if not known:
-            return None
         samples = [(ours.samples.get(metric.name, ()), theirs.samples.get(metric.name, ())) for ours, theirs in pairs]
-        return Contrast(variant, metric, statistics.mean(known), _over_samples(samples))
+        return Contrast(variant, metric, difference, _over_samples(samples))
 
     def _trial(self, variant: str, seed: int) -> Trial | None:
         trial = self.trials.get((variant, seed))

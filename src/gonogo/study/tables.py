@@ -1,8 +1,8 @@
 """A comparison as tables: for a person, for a picture, for a spreadsheet."""
 
 from collections.abc import Sequence
+from itertools import product
 
-from gonogo.core.criterion import number
 from gonogo.core.measurement import Cell, Table
 from gonogo.study.comparison import Comparison
 from gonogo.study.design import Metric, Point, Trial
@@ -18,6 +18,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
     tables = [overview(comparison), contrasts(comparison)]
     tables += [bars(comparison, metric) for metric in study.metrics]
     tables += [views(comparison, metric) for metric in study.metrics] if comparison.views else []
+    tables += [worse_than_constant(comparison)]
     tables += curves(comparison)
     tables += [differences(comparison), trials(comparison)]
     return [table for table in tables if table.rows]
@@ -142,22 +143,18 @@ def trials(comparison: Comparison) -> Table:
     return Table("Every trial", ("variant", "seed", *metrics, "seconds", "CPU seconds", "failure"), rows)
 
 
-def worse_than_constant(comparison: Comparison) -> list[str]:
-    """Conditions under which a variant is worse than an answer without looking: sentences."""
+def worse_than_constant(comparison: Comparison) -> Table:
+    """Conditions under which a variant is worse, beyond noise of the seeds, than an answer without looking."""
     study = comparison.study
-    if not study.constant:
-        return []
-    found = []
-    for name in (name for name in study.variants if name != study.constant):
-        for metric in study.metrics:
-            for view in ("", *comparison.views):
-                ours = comparison.estimate(name, metric.name, view)
-                floor = comparison.estimate(study.constant, metric.name, view)
-                if ours and floor and (ours.mean < floor.mean) == metric.higher_is_better and ours.mean != floor.mean:
-                    where = view or FULL
-                    values = f"{number(ours.mean)} against {number(floor.mean)}"
-                    found.append(f"{name}, {where}: {metric.name} is worse than that of {study.constant}: {values}")
-    return found
+    variants = [name for name in study.variants if study.constant and name != study.constant]
+    rows = []
+    for name, metric, view in product(variants, study.metrics, ("", *comparison.views)):
+        difference = comparison.difference(name, study.constant, metric.name, view)
+        if difference and difference.sign == (-1 if metric.higher_is_better else 1):
+            found = _shown(comparison.estimate(name, metric.name, view))
+            rows.append((name, view or FULL, metric.name, found, f"{difference.mean:+.3g} ({_range(difference)})"))
+    columns = ("variant", "condition", "metric", "value", "difference")
+    return Table(f"Worse than {study.constant}, beyond noise", columns, tuple(rows))
 
 
 def _costs(done: Sequence[Trial]) -> tuple[Cell, Cell, Cell]:
