@@ -5,6 +5,8 @@ from typing import Any
 
 from gonogo.adapters import huggingface, lightning, plain
 from gonogo.adapters.config_files import Written
+from gonogo.errors import GonogoError, SubjectError
+from gonogo.training.blame import origin
 from gonogo.training.subject import Subject
 
 FRAMEWORKS = (lightning, huggingface)
@@ -19,7 +21,7 @@ def as_subject(built: Any, build: Callable[[], Any], text: str) -> Subject:
     framework = _of(built)
     if framework is None:
         return plain.as_subject(built, build, text)
-    return plain.from_parts(framework.parts(built, text), lambda: framework.parts(build(), text), text)
+    return plain.from_parts(_parts(framework, built, text), lambda: _parts(framework, build(), text), text)
 
 
 def of_configuration(written: Written) -> Subject:
@@ -30,7 +32,7 @@ def of_configuration(written: Written) -> Subject:
         return as_subject(built, written.build, written.text)
 
     def parts(shown: Mapping[str, Any]) -> dict[str, Any]:
-        made = framework.parts(written.changed(shown).build(), written.text)
+        made = _parts(framework, written.changed(shown).build(), written.text)
         return {**made, "config": shown, "with_config": parts}
 
     return plain.from_parts(parts(written.shown), lambda: parts(written.shown), written.text)
@@ -42,6 +44,15 @@ def of_live(target: Any, text: str) -> Subject | None:
     if framework is None:
         return None
     return as_subject(framework.fresh(target), lambda: framework.fresh(target), text)
+
+
+def _parts(framework: Any, built: Any, text: str) -> dict[str, Any]:
+    try:
+        return framework.parts(built, text)
+    except GonogoError:
+        raise
+    except Exception as error:  # loaders, setup and schedulers are the user's code
+        raise SubjectError(f"{text}: {type(error).__name__}: {error} ({origin(error)})") from error
 
 
 def _of(built: Any) -> Any:

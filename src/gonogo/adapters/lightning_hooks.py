@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ def is_a(part: Any, name: str) -> bool:
 def quiet_trainer(**given: Any) -> Any:
     """A Trainer that writes, prints and saves nothing, for modules that ask theirs something."""
     lightning = importlib.import_module("lightning.pytorch")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it tells of devices, and of other products
     quiet = {name: False for name in ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")}
     return lightning.Trainer(**{"accelerator": "cpu", "devices": 1, "max_epochs": 1, **quiet, **given})
 

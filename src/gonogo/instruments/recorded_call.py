@@ -11,7 +11,7 @@ from gonogo.errors import NotApplicable
 from gonogo.instruments.memo import instrument
 from gonogo.training import batch as nested
 from gonogo.training import seeding
-from gonogo.training.entry import entry
+from gonogo.training.entry import entry, plain
 from gonogo.training.session import Session, evaluating
 
 _FLOAT32_FLOOR = 1e-5  # relative; below it a change in float32 is rounding
@@ -107,9 +107,8 @@ def _first_call(session: Session, model: nn.Module, batch: Any) -> tuple[Any, Ca
 
 def floats(output: Any) -> dict[str, Tensor]:
     """The floating-point tensors of an output, by path."""
-    to_tuple = getattr(output, "to_tuple", None)
-    plain = to_tuple() if callable(to_tuple) and not isinstance(output, dict) else output
-    return {path: leaf for path, leaf in nested.tensors(plain).items() if leaf.is_floating_point()}
+    named = output if isinstance(output, dict) else plain(output)
+    return {path: leaf for path, leaf in nested.tensors(named).items() if leaf.is_floating_point()}
 
 
 def wake(model: nn.Module, seed: int) -> None:

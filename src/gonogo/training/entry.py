@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.loss import _Loss
 
@@ -26,6 +27,11 @@ def mark(model: nn.Module, name: str) -> nn.Module:
     if name:
         vars(model)[_MARK] = name  # past nn.Module's own bookkeeping: this is no parameter and no buffer
     return model
+
+
+def in_ranks() -> bool:
+    """Is this one of several processes that would have to agree on every call of a model?"""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def found(model: nn.Module, run: Callable[[], Any]) -> str:
@@ -64,6 +70,11 @@ def _answers(module: nn.Module, output: Any) -> bool:
     """Losses and metrics are modules as well, and no part of the answer."""
     if isinstance(module, _Loss) or type(module).__module__.partition(".")[0] == "torchmetrics":
         return False
-    to_tuple = getattr(output, "to_tuple", None)  # outputs of libraries
-    leaves = nested.tensors(to_tuple() if callable(to_tuple) else output).values()
+    leaves = nested.tensors(plain(output)).values()
     return any(isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.dim() for leaf in leaves)
+
+
+def plain(output: Any) -> Any:
+    """Model outputs of libraries are mappings or dataclasses with fields that may be None: the others, as a tuple."""
+    to_tuple: Callable[[], Any] | None = getattr(output, "to_tuple", None)
+    return to_tuple() if callable(to_tuple) else output

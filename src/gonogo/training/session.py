@@ -5,7 +5,7 @@ import copy
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,32 +90,28 @@ class Session:
             raise SubjectError("model() returned the same object twice; make it build a new model at each call")
         _BUILT.add(model)
         model = model.to(self.device).train()
-        if any(map(is_lazy, itertools.chain(model.parameters(), model.buffers()))):
-            self._initialise(model)
+        if any(map(is_lazy, itertools.chain(model.parameters(), model.buffers()))) and self._has_loss:
+            self._run_once(model)  # lazy layers get the sizes that they see in the first batch of the run
         return entry.mark(model, self._entry_name())
 
-    def _entry_name(self) -> str:
-        """Found with a model of its own, which may not survive to be looked at in other ways."""
-        alone = not (
-            torch.distributed.is_available() and torch.distributed.is_initialized()
-        )  # ranks would have to agree
-        if not self._entry and alone and self.subject.loss is not None and "train" in self.subject.splits:
-            self._entry.append("")  # until it is found: that takes a model, too
-            view = self.narrowed((Capability.MODEL, Capability.LOSS, Capability.TRAIN), self.seconds_left)
-            with contextlib.suppress(Exception), seeding.seeded(self.seed), torch.no_grad():
-                [batch] = view.batches(limit=1)
-                model = view.build_model().eval()
-                self._entry[0] = entry.found(model, lambda: view.loss(batch, model))
-        return self._entry[0] if self._entry else ""
+    @property
+    def _has_loss(self) -> bool:
+        return self.subject.loss is not None and "train" in self.subject.splits
 
-    def _initialise(self, model: nn.Module) -> None:
-        """Give lazy layers the sizes that they see in the first batch, as the first step of the run would."""
-        if self.subject.loss is None or "train" not in self.subject.splits:
-            return
+    def _run_once(self, model: nn.Module) -> None:
         view = self.narrowed((Capability.LOSS, Capability.TRAIN), self.seconds_left)
         [batch] = view.batches(limit=1)
         with seeding.seeded(self.seed), torch.no_grad(), evaluating(model):
             view.loss(batch, model)
+
+    def _entry_name(self) -> str:
+        """Found with a model of its own, which may not survive to be looked at in other ways."""
+        if not self._entry and self._has_loss and not entry.in_ranks():
+            self._entry.append("")  # until it is found: that takes a model, too
+            with contextlib.suppress(Exception):
+                model = self.narrowed((Capability.MODEL,), self.seconds_left).build_model()
+                self._entry[0] = entry.found(model, lambda: self._run_once(model))
+        return self._entry[0] if self._entry else ""
 
     def build_optimizer(self, model: nn.Module) -> Optimizer:
         """A new optimizer of that model."""
@@ -207,7 +203,7 @@ class Session:
         calls: list[Any] = []
         try:
             inner = entry.entry(model)
-            handle = inner.register_forward_hook(lambda module, inputs, output: calls.append(_plain(output)))
+            handle = inner.register_forward_hook(lambda module, inputs, output: calls.append(entry.plain(output)))
         except RuntimeError as error:  # TorchScript takes no hooks
             raise NotApplicable(f"the outputs cannot be watched ({error}); give Subject(predict=...)") from None
         try:
@@ -300,9 +296,3 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def _plain(output: Any) -> Any:
-    """Model outputs of libraries are mappings or dataclasses with fields that may be None."""
-    to_tuple: Callable[[], Any] | None = getattr(output, "to_tuple", None)
-    return to_tuple() if callable(to_tuple) else output

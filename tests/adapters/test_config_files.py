@@ -1,0 +1,128 @@
+"""Configurations that name code: Hydra's and LightningCLI's."""
+
+import pytest
+import torch
+
+from gonogo.adapters.locate import locate
+from gonogo.errors import SubjectError
+from gonogo.training.session import Session
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn about themselves
+
+CODE = """
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+class Net(pl.LightningModule):
+    def __init__(self, width=8, lr=0.01, optimizer=None):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 1))
+        self.lr, self.optimizer = lr, optimizer
+    def training_step(self, batch, batch_idx):
+        return (self.layers(batch[0]) - batch[1]).square().mean()
+    def configure_optimizers(self):
+        if self.optimizer is not None:
+            return self.optimizer(self.parameters())
+        return torch.optim.SGD(self.parameters(), self.lr)
+
+class Rows(pl.LightningDataModule):
+    def __init__(self, batch_size=8):
+        super().__init__()
+        self.batch_size = batch_size
+    def train_dataloader(self):
+        x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+        return DataLoader(TensorDataset(x, x.sum(1, keepdim=True)), self.batch_size)
+"""
+HYDRA = """
+defaults: [{model: wide}, _self_]
+lr: 5e-3
+data: {_target_: written.Rows, batch_size: 16}
+trainer: {_target_: lightning.Trainer, max_epochs: 2, accelerator: gpu, devices: 8, gradient_clip_val: 0.5}
+"""
+WIDE = """
+_target_: written.Net
+width: 32
+optimizer: {_target_: torch.optim.Adam, _partial_: true, lr: "${lr}"}
+"""
+CLI = """
+seed_everything: 7
+trainer: {max_epochs: 2, accelerator: gpu, accumulate_grad_batches: 2, callbacks: null}
+model: {class_path: written.Net, init_args: {width: 16}}
+data: {class_path: written.Rows}
+optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 1e-4}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "written.py").write_text(CODE)
+    (tmp_path / "config.yaml").write_text(HYDRA)
+    (tmp_path / "cli.yaml").write_text(CLI)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "wide.yaml").write_text(WIDE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "written", raising=False)
+
+
+def session(text, **overrides):
+    return Session(locate(text, overrides))
+
+
+def test_a_hydra_configuration_is_composed_and_what_it_names_is_built():
+    one = session("config.yaml")
+    assert one.model.layers[0].out_features == 32
+    assert one.batches(limit=1)[0][0].shape == (16, 4)
+    assert isinstance(one.optimizer, torch.optim.Adam)
+    assert one.optimizer.param_groups[0]["lr"] == 5e-3
+
+
+def test_overrides_reach_what_refers_to_them():
+    assert session("config.yaml", lr=0.25).optimizer.param_groups[0]["lr"] == 0.25
+
+
+def test_of_the_trainer_what_shapes_learning_is_kept_and_its_devices_are_not():
+    assert session("config.yaml").claims.max_norm == 0.5
+
+
+def test_another_configuration_is_built_with_what_refers_to_the_change():
+    subject = locate("config.yaml", {})
+    other = subject.with_config({**subject.config, "lr": 0.125})
+    assert Session(other).optimizer.param_groups[0]["lr"] == 0.125
+
+
+def test_a_lightning_cli_file_is_read_with_its_optimizer():
+    one = session("cli.yaml", **{"model.init_args.width": 24})
+    assert one.model.layers[0].out_features == 24
+    assert isinstance(one.optimizer, torch.optim.AdamW)
+    assert one.claims.accumulation == 2
+
+
+@pytest.mark.parametrize("hidden", ["seed_everything", "trainer.accelerator", "trainer.callbacks"])
+def test_what_belongs_to_the_launch_is_no_configuration_of_the_run(hidden):
+    config = locate("cli.yaml", {}).config
+    head, _, rest = hidden.partition(".")
+    assert head not in config or rest not in config[head]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"model.widht": 3}, "Hydra cannot compose it: Could not override 'model.widht'"),
+        ({"model.width": "???"}, r"missing: model.width. Add model.width=\.\.\. to the command"),
+        ({"model": "narrow"}, "Hydra cannot compose it"),
+        ({"model._target_": "written.Nte"}, "Did you mean 'Net'"),
+        ({"data.batch_size": -1}, "batch_size"),
+    ],
+)
+def test_mistakes_are_said_in_words(overrides, words):
+    with pytest.raises(SubjectError, match=words):
+        session("config.yaml", **overrides)
+
+
+def test_a_file_that_names_no_code_says_what_it_lacks(tmp_path):
+    (tmp_path / "plain.yaml").write_text("model: {width: 3}\n")
+    with pytest.raises(SubjectError, match=r"no _target_ \(Hydra\) or class_path \(LightningCLI\)"):
+        locate("plain.yaml", {})
