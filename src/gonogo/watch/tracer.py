@@ -36,6 +36,7 @@ class Tracer:
         self.on_step: list[Callable[[], None]] = []  # what the taps want to do after each step
         self.on_end: list[Callable[[], None]] = []
         self.after_end: Callable[[], None] | None = None  # what a step does when enough was seen
+        self.read_from: Callable[[], Any] = lambda: None  # the loader from which the last batch came
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
         self.evaluated = False  # was there a pass without gradient since the last step?
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass

@@ -12,6 +12,7 @@ from gonogo.watch.taps import (
     parameters,
     precision,
     schedulers,
+    workers,
 )
 
 INSTALLERS = tuple(
@@ -28,5 +29,6 @@ INSTALLERS = tuple(
         clipping,
         precision,
         checkpoints,
+        workers,
     )
 )

@@ -32,6 +32,7 @@ def install(tracer: Tracer) -> list[Undo]:
     """See passes begin, batches come and passes end."""
     taps = _Taps(tracer)
     tracer.on_end.append(taps.end_all)
+    tracer.read_from = taps.reading
     return [
         replace(DataLoader, "__iter__", taps.opening),
         replace(_BaseDataLoaderIter, "__next__", taps.fetching),
@@ -43,6 +44,7 @@ class _Taps:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
+        self.loaders: dict[int, weakref.ref[DataLoader[Any]]] = {}
         self.unfinished: dict[int, _Pass] = {}
         self.open: _Pass | None = None  # workers draw indices before the iterator is known
         self.count = 0
@@ -54,6 +56,7 @@ class _Taps:
             self.open = self.begin(loader)
             iterator = old(loader)
             if self.open is not None:
+                self.loaders[self.open.number] = weakref.ref(loader)
                 self.passes[iterator] = self.unfinished[self.open.number] = self.open
                 # A pass that the script leaves early ends when nobody holds it any more.
                 weakref.finalize(iterator, self.end, self.open, complete=False).atexit = False
@@ -98,6 +101,10 @@ class _Taps:
             return None
         self.count += 1
         return _Pass(self.count, number)
+
+    def reading(self) -> Any:
+        found = self.loaders.get(self.tracer.reading or 0)
+        return found() if found is not None else None
 
     @quietly
     def fetched(self, found: _Pass, seconds: float) -> None:

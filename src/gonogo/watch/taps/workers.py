@@ -1,0 +1,120 @@
+"""Workers of a loader that draw the same random numbers: found by reading the same samples in two of them.
+
+That is done once, in a forked copy of the process with workers as the script sets them up, so the script itself draws
+nothing more and waits for nothing.
+"""
+
+import hashlib
+import json
+import os
+import select
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from gonogo.watch.patch import Undo, quietly
+from gonogo.watch.tracer import Tracer
+
+AFTER = 3  # optimizer steps, so that what is built late is there
+INDICES, SECONDS, PATIENCE = 12, 30, 2.0
+
+
+def install(tracer: Tracer) -> list[Undo]:
+    """Ask once, for the first loader with two workers or more that training reads from."""
+    asked: list[tuple[int, int]] = []  # (pipe, process)
+
+    @quietly
+    def ask() -> None:
+        loader = tracer.read_from()
+        if asked or tracer.steps < AFTER or not _fits(loader):
+            return
+        asked.append(_forked(loader))
+
+    @quietly
+    def answer() -> None:
+        for pipe, process in asked:
+            ready, _, _ = select.select([pipe], [], [], PATIENCE)
+            told = os.read(pipe, 4096) if ready else b""
+            os.close(pipe)
+            if not told:
+                os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            if told:
+                tracer.emit("workers", **json.loads(told))
+
+    tracer.on_step.append(ask)
+    tracer.on_end.append(answer)
+    return []
+
+
+def _fits(loader: Any) -> bool:
+    return (
+        isinstance(loader, DataLoader)
+        and hasattr(os, "fork")
+        and loader.num_workers >= 2
+        and loader._dataset_kind == 0
+        and getattr(loader.multiprocessing_context, "_name", "fork") == "fork"
+    )
+
+
+def _forked(loader: Any) -> tuple[int, int]:
+    out, into = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(into)
+        return out, process
+    try:  # the copy: it ends here, whatever happens, without a word
+        signal.alarm(SECONDS)
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(quiet, descriptor)
+        torch.set_num_threads(1)
+        os.write(into, json.dumps(compare(loader)).encode())
+    finally:
+        os._exit(0)
+
+
+def compare(loader: DataLoader[Any]) -> dict[str, int]:
+    """How many samples are random within a worker, and of how many of these two workers draw alike."""
+    data: Any = loader.dataset
+    indices = list(range(0, len(data), max(len(data) // INDICES, 1)))[:INDICES]
+    # Single samples go to the workers in turn: the first to one, the second to the other.
+    order = [index for index in indices for _ in range(2)] * 2
+    reading = DataLoader(
+        data,
+        batch_size=1,
+        sampler=order,
+        num_workers=2,
+        worker_init_fn=loader.worker_init_fn,
+        collate_fn=_digest,
+    )
+    prints = list(reading)
+    half = len(order) // 2
+    pairs = [(prints[at], prints[at + 1], prints[half + at], prints[half + at + 1]) for at in range(0, half, 2)]
+    random = [(a, b, c, d) for a, b, c, d in pairs if a != c]
+    return {"random": len(random), "same": sum(a == b and c == d for a, b, c, d in random), "asked": len(indices)}
+
+
+def _digest(thing: Any) -> str:
+    """A print of a sample, taken in the worker."""
+    found = hashlib.blake2b(digest_size=8)
+    _feed(found, thing)
+    return found.hexdigest()
+
+
+def _feed(found: Any, thing: Any) -> None:
+    if isinstance(thing, torch.Tensor):
+        flat = thing.detach().cpu().reshape(-1).contiguous()
+        found.update(flat.view(torch.uint8).numpy().tobytes())
+    elif isinstance(thing, Mapping):
+        for key in thing:
+            found.update(str(key).encode())
+            _feed(found, thing[key])
+    elif isinstance(thing, list | tuple):
+        for item in thing:
+            _feed(found, item)
+    else:
+        found.update(thing.tobytes() if hasattr(thing, "tobytes") else repr(thing).encode())

@@ -1,0 +1,28 @@
+"""Two workers that share a generator are told from two that do not."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from gonogo.watch.taps.workers import compare
+
+
+class Noisy(Dataset):
+    """Samples with noise, from a generator of its own or from torch's."""
+
+    def __init__(self, own: bool) -> None:
+        self.own = np.random.default_rng(0) if own else None
+
+    def __len__(self) -> int:
+        return 24
+
+    def __getitem__(self, index: int):
+        noise = self.own.normal() if self.own is not None else float(torch.randn(()))
+        return {"x": torch.tensor([index + noise]), "y": index}
+
+
+@pytest.mark.parametrize(("own", "same"), [(True, 12), (False, 0)])
+def test_a_generator_that_the_data_set_owns_is_found(own, same):
+    found = compare(DataLoader(Noisy(own), 4, shuffle=True, num_workers=2))
+    assert found == {"random": 12, "same": same, "asked": 12}
