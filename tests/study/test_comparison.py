@@ -51,6 +51,12 @@ def test_a_lead_that_rests_on_few_test_samples_is_undecided():
     assert "the test samples do not" in flag
 
 
+def test_samples_that_contradict_the_metric_decide_nothing():
+    ours = fixed(0.9, 0.9, 0.9, samples={"accuracy": (0.0, 0.0)})
+    other = fixed(0.1, 0.1, 0.1, samples={"accuracy": (1.0, 1.0)})
+    assert compared(make_study(variants={"ours": ours, "other": other})).contrasts()[0].standing == "undecided"
+
+
 def test_lower_is_ahead_where_lower_is_better():
     study = make_study(
         variants={"ours": fixed(0.1, 0.1, 0.1), "other": fixed(0.3, 0.3, 0.3)}, metrics=(Metric("accuracy", False),)

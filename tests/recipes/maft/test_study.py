@@ -73,6 +73,17 @@ def test_a_constant_answer_does_not_care_what_is_muted(comparison):
     assert trial.metrics["pearson"] is None
 
 
+def test_only_what_a_variant_sees_can_be_muted(comparison):
+    text, late = comparison.of("text only")[0], comparison.of("late fusion")[0]
+    assert text.views["without audio"]["mae"] == text.metrics["mae"] != text.views["without text"]["mae"]
+    assert all(late.views[f"without {stream}"]["mae"] != late.metrics["mae"] for stream in ("text", "audio", "visual"))
+
+
+def test_another_seed_gives_another_trial(comparison):
+    other = measured(comparison.study.variants["text only"], 1)
+    assert other.metrics["mae"] != comparison.of("text only")[0].metrics["mae"]
+
+
 def test_the_same_seed_gives_the_same_trial(comparison):
     again = measured(comparison.study.variants["late fusion"], 0)
     assert again.metrics == comparison.of("late fusion")[0].metrics
