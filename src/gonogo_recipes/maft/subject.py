@@ -19,6 +19,9 @@ from gonogo_recipes.maft.train import build_data, build_trainer, held_out
 # As published in README.md; other models claim nothing.
 PARAMETERS = {"tiny": 37_882, "small": 185_610, "base": 141_666_058}
 BOTTLENECK = {"maft": "fusion.layers.0", "legacy": "fusion.layers.layers.0"}  # the first layer of fusion
+# Settings of the data that only these tasks read; the generated ones read no file.
+READ_BY = {"correlation": {"correlated"}, "align_words": {"csd"}}
+OF_FILES = ("path", "nonfinite")
 ANSWERS = ("logits", "regression", *(f"logits_{stream}" for stream in STREAMS))
 
 
@@ -45,7 +48,7 @@ def build(config: Mapping[str, Any] | str | None = None, **overrides: Any) -> Su
             "valid_loader": data.valid(),
             "test_loader": held_out(settings, splits["test"]),
             "predict": predict,
-            "config": settings.model_dump(mode="json"),
+            "config": in_effect(settings),
             "config_file": None if isinstance(config, Mapping) else Path(config or CONFIG),
             "overrides": [f"{key}={value}" for key, value in overrides.items()],
             "claims": claims(settings, data.steps),
@@ -53,6 +56,13 @@ def build(config: Mapping[str, Any] | str | None = None, **overrides: Any) -> Su
         }
 
     return replace(from_parts(parts(), parts, "maft"), with_config=build)
+
+
+def in_effect(settings: Settings) -> dict[str, Any]:
+    """The settings that the task reads: a key of another task does nothing here, and is no part of this run."""
+    content, task = settings.model_dump(mode="json"), settings.data.task
+    others = {key for key, tasks in READ_BY.items() if task not in tasks} | set(OF_FILES if task in TASKS else ())
+    return {**content, "data": {key: value for key, value in content["data"].items() if key not in others}}
 
 
 def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:

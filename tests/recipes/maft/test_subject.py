@@ -65,6 +65,11 @@ def test_another_configuration_builds_another_run(subject):
     assert other.claims.max_norm == 0.5
 
 
+def test_settings_of_other_tasks_are_no_part_of_the_run(subject):
+    assert not {"correlation", "align_words", "path", "nonfinite"} & subject.config["data"].keys()
+    assert build(**TINY, **{"data.task": "correlated"}).config["data"]["correlation"] == 0.5
+
+
 def test_a_file_and_overrides_are_told_apart(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("size: tiny\nmodel: {num_layers: 2}\n")
