@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ class Tracer:
         self.on_step: list[Callable[[], None]] = []  # what the taps want to do after each step
         self.on_end: list[Callable[[], None]] = []
         self.after_end: Callable[[], None] | None = None  # what a step does when enough was seen
-        self.read_from: Callable[[], Any] = lambda: None  # the loader from which the last batch came
+        self.read_by_workers: Callable[[], Any] = lambda: None  # (data, worker_init_fn) of the pass that is read
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
         self.evaluated = False  # was there a pass without gradient since the last step?
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass
@@ -147,19 +148,21 @@ def watch_process(orders: Orders) -> None:
     path = Path(orders.folder) / f"{os.getpid()}.jsonl"
     file = path.open("w", encoding="utf-8")
     tracer = begin(Tracer(file.write, file.flush))
-    os.register_at_fork(after_in_child=lambda: _in_child(tracer))
+    # A child has a copy of the buffer, and would write it a second time.
+    os.register_at_fork(before=file.flush, after_in_child=lambda: _in_child(tracer))
     rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
     torch = sys.modules["torch"]
     facts = {"rank": int(rank) if rank.isdigit() else 0, "threads": torch.get_num_threads()}
     tracer.emit("begin", torch=torch.__version__, cuda=torch.cuda.is_available(), **facts)
     _stop_after(tracer, orders)
+    # torch tells of our hooks, which do not mind that a compiled model fires them twice.
+    warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
     _tell_errors(tracer)
     atexit.register(tracer.end, "exit")
 
 
 def _in_child(tracer: Tracer) -> None:
-    tracer.active = False  # workers of a loader are part of their parent; their copy of the file stays unwritten
-    tracer.write = tracer.flush = lambda *_: None
+    tracer.active = False  # workers of a loader are part of their parent
 
 
 def _stop_after(tracer: Tracer, orders: Orders) -> None:

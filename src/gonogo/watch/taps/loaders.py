@@ -32,7 +32,7 @@ def install(tracer: Tracer) -> list[Undo]:
     """See passes begin, batches come and passes end."""
     taps = _Taps(tracer)
     tracer.on_end.append(taps.end_all)
-    tracer.read_from = taps.reading
+    tracer.read_by_workers = taps.reading
     return [
         replace(DataLoader, "__iter__", taps.opening),
         replace(_BaseDataLoaderIter, "__next__", taps.fetching),
@@ -44,7 +44,7 @@ class _Taps:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
-        self.loaders: dict[int, weakref.ref[DataLoader[Any]]] = {}
+        self.parallel: dict[int, tuple[weakref.ref[Any], Any]] = {}  # passes with several workers, by index
         self.unfinished: dict[int, _Pass] = {}
         self.open: _Pass | None = None  # workers draw indices before the iterator is known
         self.count = 0
@@ -56,7 +56,8 @@ class _Taps:
             self.open = self.begin(loader)
             iterator = old(loader)
             if self.open is not None:
-                self.loaders[self.open.number] = weakref.ref(loader)
+                if loader.num_workers >= 2 and loader._dataset_kind == 0:
+                    self.parallel[self.open.number] = (weakref.ref(iterator), loader.worker_init_fn)
                 self.passes[iterator] = self.unfinished[self.open.number] = self.open
                 # A pass that the script leaves early ends when nobody holds it any more.
                 weakref.finalize(iterator, self.end, self.open, complete=False).atexit = False
@@ -102,9 +103,11 @@ class _Taps:
         self.count += 1
         return _Pass(self.count, number)
 
-    def reading(self) -> Any:
-        found = self.loaders.get(self.tracer.reading or 0)
-        return found() if found is not None else None
+    def reading(self) -> tuple[Any, Any] | None:
+        """The data and worker_init_fn of the pass that is read, if several workers read it by index."""
+        found = self.parallel.get(self.tracer.reading or 0)
+        iterator = found[0]() if found is not None else None
+        return (iterator._dataset, found[1]) if found is not None and iterator is not None else None
 
     @quietly
     def fetched(self, found: _Pass, seconds: float) -> None:
@@ -116,6 +119,7 @@ class _Taps:
 
     @quietly
     def end(self, found: _Pass, complete: bool) -> None:
+        self.parallel.pop(found.number, None)
         if self.unfinished.pop(found.number, None) is None or not self.tracer.here:
             return
         if self.tracer.reading == found.number:

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from collections.abc import Mapping
+from multiprocessing import get_start_method
 from typing import Any
 
 import torch
@@ -28,10 +29,9 @@ def install(tracer: Tracer) -> list[Undo]:
 
     @quietly
     def ask() -> None:
-        loader = tracer.read_from()
-        if asked or tracer.steps < AFTER or not _fits(loader):
-            return
-        asked.append(_forked(loader))
+        read = tracer.read_by_workers() if tracer.steps >= AFTER and not asked else None
+        if read is not None and get_start_method(allow_none=True) in (None, "fork"):  # asking must not decide it
+            asked.append(_forked(*read))
 
     @quietly
     def answer() -> None:
@@ -50,17 +50,7 @@ def install(tracer: Tracer) -> list[Undo]:
     return []
 
 
-def _fits(loader: Any) -> bool:
-    return (
-        isinstance(loader, DataLoader)
-        and hasattr(os, "fork")
-        and loader.num_workers >= 2
-        and loader._dataset_kind == 0
-        and getattr(loader.multiprocessing_context, "_name", "fork") == "fork"
-    )
-
-
-def _forked(loader: Any) -> tuple[int, int]:
+def _forked(data: Any, worker_init_fn: Any) -> tuple[int, int]:
     out, into = os.pipe()
     process = os.fork()
     if process:
@@ -72,14 +62,13 @@ def _forked(loader: Any) -> tuple[int, int]:
         for descriptor in (0, 1, 2):
             os.dup2(quiet, descriptor)
         torch.set_num_threads(1)
-        os.write(into, json.dumps(compare(loader)).encode())
+        os.write(into, json.dumps(compare(data, worker_init_fn)).encode())
     finally:
         os._exit(0)
 
 
-def compare(loader: DataLoader[Any]) -> dict[str, int]:
+def compare(data: Any, worker_init_fn: Any = None) -> dict[str, int]:
     """How many samples are random within a worker, and of how many of these two workers draw alike."""
-    data: Any = loader.dataset
     indices = list(range(0, len(data), max(len(data) // INDICES, 1)))[:INDICES]
     # Single samples go to the workers in turn: the first to one, the second to the other.
     order = [index for index in indices for _ in range(2)] * 2
@@ -88,7 +77,7 @@ def compare(loader: DataLoader[Any]) -> dict[str, int]:
         batch_size=1,
         sampler=order,
         num_workers=2,
-        worker_init_fn=loader.worker_init_fn,
+        worker_init_fn=worker_init_fn,
         collate_fn=_digest,
     )
     prints = list(reading)
