@@ -11,7 +11,8 @@ from gonogo.testing.toys import TOYS
 from gonogo.training.batch import tensors
 from gonogo.training.session import Session, all_of, evaluating
 
-pytestmark = pytest.mark.parametrize("name", TOYS)
+# The watched toy is a recording: there is no model to ask.
+pytestmark = pytest.mark.parametrize("name", [name for name, toy in TOYS.items() if toy().model is not None])
 
 
 def _skip_games(session: Session) -> None:

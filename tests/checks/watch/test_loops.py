@@ -1,0 +1,196 @@
+"""Loops of many manners in a few lines each: those that are right are not accused, those that are wrong are named."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from gonogo.core.criterion import Status
+from gonogo.execution.inline import run
+from gonogo.training.subject import Subject
+from gonogo.watch.inside import record
+
+STEPS = 24
+
+
+def failed(loop) -> list[str]:
+    """The checks that fail on what a loop does."""
+    torch.manual_seed(0)
+    report = run(Subject(name="loop", recording=record(loop)), "watch", device="cpu", among="watch.")
+    return [result.id for result in report.results if result.status in (Status.FAIL, Status.ERROR)]
+
+
+def data():
+    x = torch.randn(64, 6)
+    return x, x[:, :3].argmax(1)
+
+
+def network():
+    return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 3))
+
+
+def test_a_closure_may_run_backward_many_times():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=4)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    assert failed(lambda: [optimizer.step(closure) for _ in range(8)]) == []
+
+
+def test_a_generator_may_leave_gradients_in_the_critic():
+    x, _ = data()
+    generator, critic = nn.Linear(4, 6), nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1))
+    first, second = torch.optim.Adam(generator.parameters()), torch.optim.Adam(critic.parameters())
+
+    def loop():
+        for _ in range(STEPS):
+            second.zero_grad()
+            (critic(generator(torch.randn(64, 4)).detach()).mean() - critic(x).mean()).backward()
+            second.step()
+            first.zero_grad()
+            (-critic(generator(torch.randn(64, 4))).mean()).backward()
+            first.step()
+
+    assert failed(loop) == []
+
+
+@pytest.mark.parametrize(("clears_early", "found"), [(False, []), (True, ["watch.clearing"])])
+def test_micro_batches_may_be_accumulated_but_not_cleared_away(clears_early, found):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(4 * STEPS):
+            if clears_early:
+                optimizer.zero_grad()
+            (functional.cross_entropy(model(x[step % 4 :: 4]), y[step % 4 :: 4]) / 4).backward()
+            if step % 4 == 3:
+                optimizer.step()
+                optimizer.zero_grad()
+
+    assert failed(loop) == found
+
+
+def test_zero_initialised_adapters_and_experts_that_take_turns_are_trained():
+    x, y = data()
+    down, up, base = nn.Linear(6, 2, bias=False), nn.Linear(2, 3, bias=False), nn.Linear(6, 3)
+    experts = nn.ModuleList([nn.Linear(6, 3) for _ in range(4)])
+    nn.init.zeros_(up.weight)
+    base.requires_grad_(False)
+
+    class Adapted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up, self.base, self.experts = down, up, base, experts
+
+        def forward(self, x):
+            return self.base(x) + self.up(self.down(x)) + self.experts[0](x)
+
+    model = Adapted()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_a_teacher_in_training_mode_under_no_grad_is_no_evaluation():
+    x, y = data()
+    model, teacher = network(), network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(TensorDataset(x, y), 8, shuffle=True)
+
+    def loop():
+        for _ in range(3):
+            for a, _ in loader:
+                with torch.no_grad():
+                    target = teacher(a).softmax(1)
+                optimizer.zero_grad()
+                functional.cross_entropy(model(a), target).backward()
+                optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_cross_entropy_of_log_probabilities_is_right():
+    x, y = data()
+    model = nn.Sequential(nn.Linear(6, 3), nn.LogSoftmax(1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop(loss):
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(lambda: loop(functional.nll_loss)) == []
+    assert failed(lambda: loop(functional.cross_entropy)) == []
+
+
+@pytest.mark.parametrize(("shape", "found"), [((-1, 1), []), ((-1,), ["watch.loss-inputs"])])
+@pytest.mark.filterwarnings("ignore:Using a target size:UserWarning")
+def test_predictions_are_compared_with_their_own_targets(shape, found):
+    x, _ = data()
+    model = nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.mse_loss(model(x), x.sum(1).reshape(shape)).backward()
+            optimizer.step()
+
+    assert failed(loop) == found
+
+
+def test_a_schedule_that_starts_at_zero_is_a_warm_up():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(step / 10, 1.0))
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            schedule.step()
+
+    assert failed(loop) == []
+
+
+@pytest.mark.parametrize(("forgotten", "found"), [(False, []), (True, ["watch.best-weights"])])
+def test_kept_weights_in_an_object_are_found(forgotten, found):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    class Keeper:
+        def __init__(self):
+            self.best_state = {}
+
+        def run(self):
+            for _ in range(4):
+                for _ in range(6):
+                    optimizer.zero_grad()
+                    functional.cross_entropy(model(x), y).backward()
+                    optimizer.step()
+                with torch.no_grad():
+                    model.eval()(x)
+                model.train()
+                state = model.state_dict()
+                self.best_state = state if forgotten else {name: value.clone() for name, value in state.items()}
+
+    assert failed(Keeper().run) == found
