@@ -194,3 +194,60 @@ def test_kept_weights_in_an_object_are_found(forgotten, found):
                 self.best_state = state if forgotten else {name: value.clone() for name, value in state.items()}
 
     assert failed(Keeper().run) == found
+
+
+def test_an_optimizer_may_clear_gradients_itself_and_find_its_own_rate():
+    x, y = data()
+    model = network()
+
+    class Own(torch.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {"lr": None})
+
+        @torch.no_grad()
+        def step(self):
+            for parameter in self.param_groups[0]["params"]:
+                parameter -= 0.1 * parameter.grad
+                parameter.grad = None
+
+    optimizer = Own(model.parameters())
+
+    def loop():
+        for _ in range(STEPS):
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_an_attack_in_evaluation_mode_is_no_training_in_evaluation_mode():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            attacked = x.clone().requires_grad_()
+            model.eval()
+            functional.cross_entropy(model(attacked), y).backward()
+            model.train()
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x + 0.01 * attacked.grad.sign()), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_gradients_may_come_from_autograd_grad():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            found = torch.autograd.grad(functional.cross_entropy(model(x), y), list(model.parameters()))
+            for parameter, gradient in zip(model.parameters(), found, strict=True):
+                parameter.grad = gradient
+            optimizer.step()
+
+    assert failed(loop) == []

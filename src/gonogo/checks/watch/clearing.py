@@ -48,12 +48,14 @@ def clearing(session: Session) -> Observation:
     looked = {n: sum("bad_gradients" in event for event in found) for n, found in steps.items()}
     if max(looked.values(), default=0) < LEAST:
         raise NotApplicable(f"gradients were followed through fewer than {LEAST} steps")
+    # An attack differentiates for its inputs, and clears what falls to the weights.
+    most = 0.5 if any(call.get("asks_inputs") for call in recording.of("call")) else 1.0
     carried, wasted = recording.by("optimizer", "carried"), recording.by("optimizer", "wasted")
     found = [
         (
             number,
             _carried(carried.get(number, [])),
-            min(len({event["step"] for event in wasted.get(number, [])}) / looked[number], 1.0),
+            min(len({event["step"] for event in wasted.get(number, [])}) / looked[number], most),
             _repeated(steps[number]),
         )
         for number in steps
@@ -74,6 +76,8 @@ def _carried(events: list[Event]) -> float:
 
 
 def _repeated(steps: list[Event]) -> float:
+    if not steps[-1]["backwards"]:
+        return 0.0  # gradients come another way, through torch.autograd.grad say
     pairs = list(pairwise(steps))
     return sum(a["backwards"] == b["backwards"] for a, b in pairs) / len(pairs) if len(pairs) >= LEAST else 0.0
 

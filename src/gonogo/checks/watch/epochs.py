@@ -30,8 +30,8 @@ def epochs(session: Session) -> Observation:
     """Epochs reach all of the data | Part of the data is never reached
 
     What: compares the passes over loaders with their lengths. `unseen` is the share of a training loader that no pass
-        reached, where three passes or more in a fixed order ended early at the same place. `empty` counts loaders that
-        have no batch at all.
+        reached, where three passes or more in a fixed order ended early at the same place. `empty` counts loaders of
+        data that have no batch at all.
     Why: next(iter(loader)) in a loop trains on the first batch for ever where nothing shuffles; a `break` that was for
         debugging does the same with the first few. drop_last with a batch larger than the data leaves nothing.
     Fix: iterate over the loader; remove the break; make the batch smaller than the data, or drop_last=False.
@@ -48,7 +48,7 @@ def epochs(session: Session) -> Observation:
         if one.trains and one.closed and one.loader in loaders:
             training.setdefault(_key(loaders[one.loader]), []).append(one)
     shares = {key: _unseen(passes, key[1]) for key, passes in training.items()}
-    empty = [n for n, loader in loaders.items() if loader.get("length") == 0]
+    empty = [n for n, loader in loaders.items() if loader.get("length") == 0 and loader.get("samples")]
     measured = {
         "unseen": Measurement(max(shares.values(), default=0.0), n=len(training)),
         "empty": Measurement(len(empty), "{loader}", n=len(loaders)),

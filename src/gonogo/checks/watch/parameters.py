@@ -47,17 +47,22 @@ def parameters(session: Session) -> Observation:
     Source: ours; measured: one step accuses zero-initialised adapters.
     """
     recording = session.subject.recording or Recording(())
-    steps = {number: len(found) for number, found in evidence.steps_of(recording).items()}
+    steps = {
+        number: len(found)
+        for number, found in evidence.steps_of(recording).items()
+        if not any(event["had_gradient"] and not event["with_gradient"] for event in found)  # it clears them itself
+    }
     if max(steps.values(), default=0) < STEPS:
         raise NotApplicable(f"fewer than {STEPS} optimizer steps were seen")
     held = {event["optimizer"]: event for event in recording.of("held")}
     foreign = [n for n, event in held.items() if steps.get(n, 0) >= STEPS and not event["reached"]]
     models, trained = evidence.parameters(recording), evidence.trained(recording)
     rows = {row.number: row for number in trained for row in models[number]}.values()
-    outside = [row for row in rows if _unused_gradient(row, steps)]
+    stepping = set(evidence.steps_of(recording))
+    outside = [row for row in rows if _unused_gradient(row, stepping)]
     unreached = _unreached([row for row in rows if steps.get(row.optimizer, 0) >= STEPS and row.trainable], recording)
     total = sum(row.elements for row in rows if row.optimizer in steps and row.trainable)
-    others = [n for n in models if n not in trained and any(_unused_gradient(row, steps) for row in models[n])]
+    others = [n for n in models if n not in trained and any(_unused_gradient(row, stepping) for row in models[n])]
     measured = {
         "foreign": Measurement(len(foreign), "{optimizer}", n=len(held)),
         "outside": Measurement(len(outside), "{parameter}", n=len(rows)),
@@ -69,8 +74,8 @@ def parameters(session: Session) -> Observation:
     return evidence.observed(measured, [Table("Parameters", ("parameter", "finding"), tuple(told))])
 
 
-def _unused_gradient(row: Row, steps: dict[int, int]) -> bool:
-    return row.trainable and bool(row.moved) and row.optimizer not in steps
+def _unused_gradient(row: Row, stepping: set[int]) -> bool:
+    return row.trainable and bool(row.moved) and row.optimizer not in stepping
 
 
 def _unreached(rows: list[Row], recording: Recording) -> list[Row]:

@@ -30,14 +30,14 @@ from gonogo.watch import evidence
 def training_mode(session: Session) -> Observation:
     """Training runs in training mode | The model is left in evaluation mode
 
-    What: asks for each backward pass in which mode the trained models ran before it, where they have dropout or batch
-        normalisation. `left_in_evaluation` counts those in evaluation mode after others that were in training mode;
-        `never_in_training` is 1 if all of them were in evaluation mode.
+    What: asks for each optimizer step in which mode the trained models ran with gradients before it, where they have
+        dropout or batch normalisation. `left_in_evaluation` counts steps with evaluation mode only, after others with
+        training mode; `never_in_training` is 1 if all of them were in evaluation mode.
     Why: evaluate() calls eval() and nobody calls train() again: from the second epoch on there is no dropout, and batch
         normalisation no longer follows the weights.
     Fix: model.train() at the beginning of each epoch, inside the loop.
     Shapes: any.
-    Units: left_in_evaluation: {backward pass}; never_in_training: 1.
+    Units: left_in_evaluation: {step}; never_in_training: 1.
     Source: pytorch-fcn issue 57; vsepp issue 4.
     """
     recording = session.subject.recording or Recording(())
@@ -48,24 +48,24 @@ def training_mode(session: Session) -> Observation:
         raise NotApplicable("no trained model with dropout or batch normalisation was seen")
     modes = [mode for _, mode in _modes(recording, varying)]
     if not modes:
-        raise NotApplicable("no backward pass was seen behind a forward pass of the model")
+        raise NotApplicable("no step was seen behind a forward pass of the model")
     first = modes.index(True) if True in modes else len(modes)
     left = modes[first:].count(False)
     measured = {
-        "left_in_evaluation": Measurement(left, "{backward pass}", n=len(modes)),
+        "left_in_evaluation": Measurement(left, "{step}", n=len(modes)),
         "never_in_training": Measurement(int(first == len(modes)), n=len(modes)),
     }
     rows = [(step, "training" if mode else "evaluation") for step, mode in _changes(recording, varying)]
-    return evidence.observed(measured, [Table("Modes before backward", ("step", "mode"), tuple(rows))])
+    return evidence.observed(measured, [Table("Modes before steps", ("step", "mode"), tuple(rows))])
 
 
 def _modes(recording: Recording, models: set[int]) -> Iterator[tuple[int, bool]]:
-    """(step, was any of the models in training mode) for each backward pass."""
+    """(step, was any of the models in training mode) for each optimizer step."""
     since: list[bool] = []
-    for event in recording.of("call", "backward"):
+    for event in recording.of("call", "step"):
         if event["kind"] == "call" and event["grad"] and event["model"] in models:
             since.append(event["training"])
-        elif event["kind"] == "backward" and since:
+        elif event["kind"] == "step" and since:
             yield event["step"], any(since)
             since = []
 

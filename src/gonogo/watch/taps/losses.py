@@ -84,7 +84,8 @@ def _pair(scores: Tensor, target: Tensor) -> dict[str, Any]:
         numel = torch.broadcast_shapes(scores.shape, target.shape).numel()
     except RuntimeError:
         return {}
-    return {"shapes": [list(scores.shape), list(target.shape)], "grown": numel > max(scores.numel(), target.numel())}
+    grown = numel > max(scores.numel(), target.numel())  # with equal ranks, (n, 1, d) and (1, n, d), it is meant
+    return {"shapes": [list(scores.shape), list(target.shape)], "grown": grown and scores.ndim != target.ndim}
 
 
 def made_by(tensor: Tensor) -> str:

@@ -28,7 +28,7 @@ def install(tracer: Tracer) -> list[Undo]:
         inside.append(id(module))
         tracer.called.add(id(module))
         if len(inside) == 1:
-            note(tracer, module, looks)
+            note(tracer, module, looks, inputs)
 
     def after(module: nn.Module, inputs: Any, output: Any) -> None:
         if is_compiling() or not inside or not tracer.mine:
@@ -50,11 +50,13 @@ def install(tracer: Tracer) -> list[Undo]:
 
 
 @quietly
-def note(tracer: Tracer, module: nn.Module, looks: list[int]) -> None:
+def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> None:
     """Tell of one forward pass."""
     number, new = tracer.number("model", module)
     grad = torch.is_grad_enabled()
     facts: dict[str, Any] = {"model": number, "training": module.training, "grad": grad, "pass": tracer.reading}
+    if any(isinstance(value, torch.Tensor) and value.requires_grad and value.is_leaf for value in inputs):
+        facts["asks_inputs"] = True  # an attack or a saliency map: its gradient is not for the weights
     tracer.evaluated = tracer.evaluated or not grad
     looks[0] += 1
     if tracer.sampled or new or looks[0] <= LOOKS:

@@ -21,6 +21,7 @@ def install(tracer: Tracer) -> list[Undo]:
             under_way.clear()
         under_way.append(weakref.ref(optimizer))
         tracer.stepping = True
+        tracer.had_gradient = any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
 
     def after(optimizer: Optimizer, *_: Any) -> None:
         while under_way and under_way.pop()() is not optimizer:
@@ -59,7 +60,8 @@ def note(tracer: Tracer, optimizer: Optimizer) -> None:
     number, _ = tracer.number("optimizer", optimizer)
     held = [p for group in optimizer.param_groups for p in group["params"]]
     with_gradient = [p for p in held if p.grad is not None]
-    facts = {"optimizer": number, "lr": rates(optimizer), "held": len(held), "with_gradient": len(with_gradient)}
+    facts: dict[str, Any] = {"optimizer": number, "lr": rates(optimizer), "had_gradient": tracer.had_gradient}
+    facts |= {"held": len(held), "with_gradient": len(with_gradient)}
     if tracer.sampled:
         facts |= look(with_gradient) | resident()
     tracer.emit("step", backwards=tracer.backwards, **facts)
@@ -92,4 +94,5 @@ def norms(tensors: Sequence[torch.Tensor], order: float = float("inf")) -> Seque
 
 def rates(optimizer: Optimizer) -> list[float]:
     """The learning rate of each group."""
-    return [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
+    given = [group.get("lr") for group in optimizer.param_groups]  # None where the optimizer finds its own
+    return [float(rate) for rate in given if isinstance(rate, int | float | torch.Tensor)]
