@@ -1,8 +1,9 @@
 """Observe a training script as it runs.
 
     injected/   what Python loads first in the watched process: it waits for torch
-    tracer      the events of one process, and the taps that tell it what happens
+    tracer      the events of one process, as the taps tell them
     taps/       one file for each thing that is watched: optimizers, losses, loaders, ...
+    process     watch a whole process; `inside` a piece of this one
     ending      how the script is stopped after enough steps
     launch      the supervisor's side: command, environment, what came of it
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gonogo.training.recording import Recording
-from gonogo.watch.tracer import EVERY, Tracer, begin
+from gonogo.watch.taps import begin
+from gonogo.watch.tracer import EVERY, Tracer
 
 
 class Watch:

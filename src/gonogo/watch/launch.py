@@ -19,6 +19,7 @@ _LAUNCHERS = {
     "accelerate": ["-m", "accelerate.commands.accelerate_cli"],
     "deepspeed": ["-m", "deepspeed.launcher.runner"],
 }
+GRACE = 10.0  # seconds that an interrupted script has for its own clean-up
 _PYTHONS = ("python", "python3", "py")
 
 
@@ -74,8 +75,10 @@ def run(words: Sequence[str], orders: Orders) -> Ended:
     interrupted = False
     while True:
         try:
-            return Ended(process.wait(), interrupted)
-        except KeyboardInterrupt:  # the terminal told the script too; the second time it must go
+            return Ended(process.wait(GRACE if interrupted else None), interrupted)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        except KeyboardInterrupt:  # a terminal has told the script too; the second time it must go
             if interrupted:
                 process.kill()
             interrupted = True

@@ -2,11 +2,22 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch.compiler import is_compiling
 
 Undo = Callable[[], None]
+
+
+@dataclass
+class _Mistakes:
+    """Where mistakes of the watch itself are told: the tracer that was put in last."""
+
+    tell: Callable[[str, Exception], None]
+
+
+MISTAKES = _Mistakes(lambda where, error: None)
 
 
 def replace(owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Undo:
@@ -55,8 +66,6 @@ def quietly(note: Callable[..., None]) -> Callable[..., None]:
         try:
             note(*given, **named)
         except Exception as error:
-            from gonogo.watch import tracer
-
-            tracer.confess(note.__qualname__, error)
+            MISTAKES.tell(note.__qualname__, error)
 
     return safe

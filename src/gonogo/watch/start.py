@@ -42,7 +42,7 @@ def _after(loader: importlib.abc.Loader, orders: Orders) -> None:
     def executing(module: ModuleType) -> None:
         execute(module)
         try:
-            from gonogo.watch.tracer import watch_process
+            from gonogo.watch.process import watch_process
 
             watch_process(orders)
         except Exception as error:  # the script must run, watched or not

@@ -1,5 +1,6 @@
 """The taps: each puts its hooks into torch and returns how they are taken out again."""
 
+from gonogo.watch.patch import MISTAKES
 from gonogo.watch.taps import (
     backward,
     checkpoints,
@@ -14,6 +15,7 @@ from gonogo.watch.taps import (
     schedulers,
     workers,
 )
+from gonogo.watch.tracer import Tracer
 
 INSTALLERS = tuple(
     room.install
@@ -32,3 +34,14 @@ INSTALLERS = tuple(
         workers,
     )
 )
+
+
+def begin(tracer: Tracer) -> None:
+    """Put all taps in."""
+    MISTAKES.tell = tracer.confess
+    try:
+        for install in INSTALLERS:
+            tracer.undo.extend(install(tracer))
+    except BaseException:
+        tracer.leave()
+        raise

@@ -1,0 +1,69 @@
+"""Watch a whole process: a file of its own, an end when enough was seen, and what became of the script."""
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+from gonogo.watch.ending import Ending, Stop
+from gonogo.watch.orders import Orders
+from gonogo.watch.taps import begin, loaders
+from gonogo.watch.tracer import Tracer
+
+
+def watch_process(orders: Orders) -> None:
+    """Watch this whole process, write a file of its own, end it when enough was seen."""
+    path = Path(orders.folder) / f"{os.getpid()}.jsonl"
+    file = path.open("w", encoding="utf-8")
+    tracer = Tracer(file.write, file.flush)
+    begin(tracer)
+    # A child has a copy of the buffer, and would write it a second time.
+    os.register_at_fork(before=file.flush, after_in_child=lambda: _in_child(tracer))
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    torch = sys.modules["torch"]
+    facts = {"rank": int(rank) if rank.isdigit() else 0, "threads": torch.get_num_threads()}
+    tracer.emit("begin", torch=torch.__version__, cuda=torch.cuda.is_available(), **facts)
+    _stop_after(tracer, orders)
+    # torch tells of our hooks, which do not mind that a compiled model fires them twice.
+    warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+    _tell_errors(tracer)
+    atexit.register(tracer.end, "exit")
+
+
+def _in_child(tracer: Tracer) -> None:
+    tracer.active = False  # workers of a loader are part of their parent
+
+
+def _stop_after(tracer: Tracer, orders: Orders) -> None:
+    ending = Ending(lambda: loaders.shut_down(tracer))
+    first: list[float] = []
+
+    def stop_when_done() -> None:
+        now = time.perf_counter()
+        if not first:
+            first.append(now)
+        if tracer.steps >= orders.steps and now - first[0] >= orders.seconds:
+            tracer.end("steps")
+            tracer.after_end = ending.stop
+            ending.stop()
+
+    tracer.on_step.append(stop_when_done)
+
+
+def _tell_errors(tracer: Tracer) -> None:
+    shown = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        with contextlib.suppress(Exception):
+            if not isinstance(error, Stop):
+                last = traceback.extract_tb(trace)[-1:] or [None]
+                where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last[0] else ""
+                tracer.end("error", error=f"{kind.__name__}: {error}"[:500], where=where)
+        shown(kind, error, trace)
+
+    sys.excepthook = tell
