@@ -18,6 +18,7 @@ from torch import nn
 from gonogo.instruments import frozen_answers
 from gonogo.training import batch as nested
 from gonogo.training import seeding
+from gonogo.training.entry import entry
 from gonogo.training.session import Session, evaluating
 
 CERTAIN = 5.0  # standard deviations of the control: no draw by chance
@@ -94,11 +95,12 @@ def instead(model: nn.Module, given: list[Any]) -> Iterator[None]:
         count[0] += 1
         return nested.clone(given[(count[0] - 1) % len(given)])
 
-    before = vars(model).get("forward")
-    vars(model)["forward"] = answer
+    inner = entry(model)
+    before = vars(inner).get("forward")
+    vars(inner)["forward"] = answer
     try:
         yield
     finally:
-        vars(model).pop("forward")
+        vars(inner).pop("forward")
         if before is not None:
-            vars(model)["forward"] = before
+            vars(inner)["forward"] = before
