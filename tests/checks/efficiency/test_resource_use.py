@@ -42,6 +42,11 @@ def test_epochs_of_the_configuration_are_steps_where_none_are_claimed():
     assert "hours" in rent["whole run, at the speed seen here"]
 
 
+def test_a_number_of_steps_below_zero_leaves_it_to_the_epochs():
+    _, rent = seen(replace(TOYS["classifier"](), config={"max_steps": -1, "epochs": 1_000_000}))
+    assert "hours" in rent["whole run, at the speed seen here"]
+
+
 @pytest.mark.requirement("MAFT-5.4")
 def test_without_a_length_of_the_run_there_is_advice():
     _, rent = seen(replace(TOYS["classifier"](), config=None))

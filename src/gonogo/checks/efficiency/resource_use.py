@@ -87,9 +87,9 @@ def _steps(session: Session) -> int | None:
         None if one is None else number(one.value) for one in (only(found, "steps"), only(found, "epochs"))
     )
     length = getattr(session.loader("train"), "__len__", None)
-    if steps:
+    if steps and steps > 0:  # -1 leaves it to the epochs
         return int(steps)
-    return int(epochs * length()) if epochs and length else None
+    return int(epochs * length()) if epochs and epochs > 0 and length else None
 
 
 def _peaks(seen: Use) -> Table:
