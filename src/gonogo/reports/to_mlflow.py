@@ -6,7 +6,8 @@ are below `.gonogo/mlflow`, unless MLFLOW_TRACKING_URI or an active run says oth
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -34,10 +35,11 @@ class Run:
         self._client = mlflow.MlflowClient(self._uri)
         active = mlflow.active_run()
         self._given = active.info.run_id if active else os.environ.get("MLFLOW_RUN_ID", "")
-        if self._given:
-            self._client.get_run(self._given)  # one that is not there is refused now
-        else:
-            self._experiment = _experiment(self._client, self._uri, folder)
+        with _impatient():
+            if self._given:
+                self._client.get_run(self._given)  # one that is not there is refused now
+            else:
+                self._experiment = _experiment(self._client, self._uri, folder)
         self._waiting: list[Metric] = []
         self._sent, self._status = time.monotonic(), "FINISHED"
 
@@ -81,6 +83,20 @@ class Run:
             self._client.log_batch(self._id, self._waiting[:MOST])
             del self._waiting[:MOST]
         self._sent = time.monotonic()
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """A server that is not there is told in seconds; by MLflow's own settings it takes minutes."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _uri(folder: Path) -> str:

@@ -1,0 +1,43 @@
+"""`--to`: the report in the trackers that a team already reads."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gonogo.cli.folders import say
+from gonogo.core.report import Report
+from gonogo.errors import ProfileError
+from gonogo.reports import sinks
+
+To = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="TRACKER", help="Also send it to mlflow, wandb or tensorboard; may be repeated."),
+]
+Publish = Callable[[Report, Mapping[str, Path]], None]
+
+
+@contextmanager
+def publishing(names: list[str] | None, title: str) -> Iterator[Publish]:
+    """What sends a report to every tracker of these names; all of them are found usable before anything is measured.
+
+    Raises:
+        ProfileError: A tracker is unknown, not installed or not usable; or, from what is yielded, one did not take the
+            report, after all others had their turn.
+    """
+    trackers = {name: sinks.open_tracker(name, title) for name in dict.fromkeys(names or ())}
+    failures: list[str] = []
+
+    def publish(report: Report, files: Mapping[str, Path]) -> None:
+        for name, tracker in trackers.items():
+            try:
+                say(tracker.publish(report, files))
+                tracker.close()
+            except Exception as error:  # whatever its library raises: the report is in its files
+                failures.append(f"{name} did not take the report: {sinks.words(error)}")
+        if failures:
+            raise ProfileError("; ".join(failures))
+
+    yield publish
