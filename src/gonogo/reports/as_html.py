@@ -100,7 +100,7 @@ def _sections(report: Report, cards: list[Item]) -> dict[str, list[Item]]:
     ids = count(1)
     return {
         category: [Item(f"check-{next(ids)}", result, shown.get(id(result), "")) for result in results]
-        for category, results in rows.by_category(report).items()
+        for category, results in rows.asked_for(report).items()
     }
 
 

@@ -9,7 +9,19 @@ from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
 from gonogo.reports.launch import launch, unknown_together
-from gonogo.reports.rows import Row, by_category, by_reason, flat, follows, judged, not_run, rows, waived, warnings
+from gonogo.reports.rows import (
+    Row,
+    asked_for,
+    by_reason,
+    deselected,
+    flat,
+    follows,
+    judged,
+    not_run,
+    rows,
+    waived,
+    warnings,
+)
 
 _SHOWN = 10  # rows of an evidence table: a pull request is read on a phone
 _LIMIT = 60_000  # characters: a comment on a pull request may have 65,536
@@ -53,9 +65,11 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _list("Waived", (f"- {_name(result)}: {escape(result.waived)}" for result in waived(report)))
     yield from _list("Launch", _launch(report))
     unknown = not_run(report)
-    yield from _list("Did not run", (line for words, results in unknown.items() for line in _group(words, results)))
+    yield from _list(
+        "Did not run", (line for words, results in unknown.items() for line in _group(report, words, results))
+    )
     yield from ("", "## All checks")
-    for category, results in by_category(report).items():
+    for category, results in asked_for(report).items():
         yield from _category(category, results)
     yield from _list("Notes", (f"- {escape(note)}" for note in report.notes))
     for name, facts in (("Environment", report.environment), ("Provenance", report.provenance)):
@@ -114,9 +128,9 @@ def _launch(report: Report) -> Iterator[str]:
     yield from (f"- Unknown: {escape(line)}" for line in unknown_together(found))
 
 
-def _group(words: str, results: tuple[Result, ...]) -> Iterator[str]:
+def _group(report: Report, words: str, results: tuple[Result, ...]) -> Iterator[str]:
     if words == wording.SKIP_WORDS[Skip.DESELECTED]:
-        yield f"- {words} ({len(results)}): {escape(', '.join(result.id for result in results))}"
+        yield f"- {words} ({len(results)}): {escape(', '.join(deselected(report, results)))}"
         return
     yield f"- {words} ({len(results)})"
     for reason, members in by_reason(results).items():

@@ -11,7 +11,7 @@ from gonogo.core.report import Report, Result
 from gonogo.reports import wording
 from gonogo.reports.clean import clean
 from gonogo.reports.launch import launch, unknown_together
-from gonogo.reports.rows import by_category, by_reason, examples, follows, judged, not_run, waived, warnings
+from gonogo.reports.rows import asked_for, by_reason, deselected, examples, follows, judged, not_run, waived, warnings
 
 Span = tuple[str, str]  # text, style of rich
 Line = tuple[Span, ...]
@@ -108,7 +108,7 @@ def _unknown(report: Report, verbose: bool) -> Iterator[Line]:
         yield ((f"  {words} ({len(results)})", "bold"),)
         # A deselected check has nothing to say: its id is enough.
         if words == wording.SKIP_WORDS[Skip.DESELECTED] and not verbose:
-            yield from _wrapped("", ", ".join(result.id for result in results))
+            yield from _wrapped("", ", ".join(deselected(report, results)))
             continue
         for reason, members in by_reason(results).items():
             shape = wording.state(members[0][0]).value.shape
@@ -125,7 +125,7 @@ def _skipped(start: str, result: Result, reason: str) -> Line:
 
 
 def _categories(report: Report, verbose: bool) -> Iterator[Line]:
-    categories = by_category(report)
+    categories = asked_for(report)
     width = max((len(name) for name in categories), default=0)
     for name, results in categories.items():
         yield ((f"  {name:<{width}}  ", ""), (wording.tally_text(results), "dim"))

@@ -131,6 +131,20 @@ def by_category(report: Report) -> dict[str, tuple[Result, ...]]:
     return {name: tuple(r for r in report.results if r.id.rsplit(".", 1)[0] == name) for name in ordered}
 
 
+def asked_for(report: Report) -> dict[str, tuple[Result, ...]]:
+    """Results by category, without categories of which nothing was selected: they are named where skips are."""
+    found = by_category(report)
+    some = {name: results for name, results in found.items() if any(r.skip is not Skip.DESELECTED for r in results)}
+    return some or found
+
+
+def deselected(report: Report, results: tuple[Result, ...]) -> tuple[str, ...]:
+    """What was not selected, by id; a category of which nothing was is one name: 'watch (20)'."""
+    whole = {name: rs for name, rs in by_category(report).items() if name not in asked_for(report)}
+    single = [r.id for r in results if r.closes_gate or not any(r in members for members in whole.values())]
+    return (*single, *(f"{name} ({len(members)})" for name, members in whole.items()))
+
+
 def examples(result: Result, most: int = 2) -> tuple[str, ...]:
     """The first rows of the first table that has some, a line each: where to look, before any report is opened."""
     tables = result.observation.tables if result.observation else ()
