@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two threads on two busy cores were 10 to 30 times slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing bench-gpu clean
+.PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing bench-gpu bench-watch bench-watch-faults bench-maft clean
 
 install: .venv/.installed
 
@@ -65,6 +65,19 @@ bench-sizing: install
 # The same on this machine's own card: 24 configurations, predicted before they are measured. Ten minutes.
 bench-gpu: install
 	$(BIN)/python benchmarks/bench_gpu.py
+
+# What watching costs on a step of ten million parameters, and the capture of attention likewise: idle machines only.
+bench-watch: install
+	$(BIN)/python benchmarks/bench_watch.py
+	$(BIN)/python benchmarks/bench_attention.py
+
+# Faults of training loops, and loops of many manners without one, under `gonogo watch`.
+bench-watch-faults: install
+	$(BIN)/python benchmarks/bench_watch_faults.py
+
+# MAFT against its baselines: three seeds of seven variants, forty minutes.
+bench-maft: install
+	$(BIN)/python benchmarks/bench_maft.py
 
 clean:
 	rm -rf .venv .gonogo build src/*.egg-info
