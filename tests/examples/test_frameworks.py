@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from conftest import EXAMPLES
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNS = ["gpt.py:subject", "lightning_digits.py:run", "trainer_gpt.py:trainer"]
 
 
