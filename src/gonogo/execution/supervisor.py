@@ -25,6 +25,7 @@ from gonogo.execution import provenance
 from gonogo.execution.journal import Journal
 from gonogo.execution.process import WorkerDied, WorkerProcess
 
+TOOK_SECONDS = 60.0
 LOAD_SECONDS = 300.0  # importing torch and the user's project on a cold disk
 GRACE = 5.0  # seconds beyond a check's own limit: checks that watch the clock end by themselves, with a result
 _INTERRUPTED = "the run was interrupted before this check had its result; continue with --resume"
@@ -105,6 +106,14 @@ class Workers:
             return Outcome(failure=died.failure, seconds=time.monotonic() - started)
         return outcome_from_dict(answer["outcome"])
 
+    def took(self, damage: Mapping[str, Any]) -> bool:
+        """Does the damage change anything in the loaded subject? What cannot be told counts as yes."""
+        try:
+            return bool(self.start().ask({"took": dict(damage)}, TOOK_SECONDS)["took"])
+        except (WorkerDied, SubjectError, KeyError):
+            self._live = None
+            return True
+
     def data_fingerprint(self) -> dict[str, str]:
         """What the worker knows about the data; nothing if it cannot tell."""
         try:
@@ -175,12 +184,12 @@ def _run(
 ) -> tuple[list[Result], bool]:
     """Results of all steps in order, and whether the user interrupted."""
     results: list[Result] = []
-    state = _State(profile, time.monotonic())
+    state = State(profile, time.monotonic())
     for step in plan.steps:
         result = journal.done.get(step.check.id)
         try:
             if result is None:
-                result = _one(step, state, workers, listen)
+                result = one(step, state, workers, listen)
                 journal.add(result)
             listen(step, result)
         except KeyboardInterrupt:
@@ -192,19 +201,23 @@ def _run(
 
 
 @dataclass(slots=True)
-class _State:
+class State:
+    """What a run knows of itself while it goes on."""
+
     profile: Profile
     started: float
     done: dict[str, Result] = field(default_factory=dict)
     interrupted: bool = False
 
     def seconds_for(self, step: Step) -> float:
+        """The time that the check may take: its own limit, or what is left of the budget."""
         limit = self.profile.time_limit.of(step.check.effort)
         if self.profile.budget is None:
             return limit
         return min(limit, self.profile.budget - (time.monotonic() - self.started))
 
     def obstacle(self, step: Step) -> tuple[Skip, str] | None:
+        """Why the check cannot run now."""
         if step.skip:
             return step.skip, step.reason
         if self.interrupted:
@@ -217,7 +230,8 @@ class _State:
         return None
 
 
-def _one(step: Step, state: _State, workers: Workers, listen: Listener) -> Result:
+def one(step: Step, state: State, workers: Workers, listen: Listener = lambda step, result: None) -> Result:
+    """The judged result of one step; `state.done` is for the caller to fill."""
     obstacle = state.obstacle(step)
     if obstacle:
         return judge.skipped(step, *obstacle, state.profile)

@@ -30,13 +30,14 @@ def render(report: Report) -> str:
 
 
 def _counts(results: tuple[Result, ...], seconds: float) -> dict[str, str]:
-    tags = [_tag(result) for result in results]
+    tags = [tag(result) for result in results]
     names = {"failures": "failure", "errors": "error", "skipped": "skipped"}
     counts = {name: str(tags.count(tag)) for name, tag in names.items()}
     return {"tests": str(len(results)), **counts, "time": f"{seconds:.3f}"}
 
 
-def _tag(result: Result) -> str:
+def tag(result: Result) -> str:
+    """`failure`, `error` or `skipped`; empty where the check passed, with a warning or without."""
     state = wording.state(result)
     if state is State.SKIP:
         return "error" if result.closes_gate else "skipped"
@@ -45,12 +46,12 @@ def _tag(result: Result) -> str:
 
 def _case(result: Result, category: str) -> ET.Element:
     case = ET.Element("testcase", classname=f"gonogo.{category}", name=result.id, time=f"{result.seconds:.3f}")
-    _add_properties(case, _properties(result))
-    tag = _tag(result)
-    if tag:
-        ET.SubElement(case, tag, type=_type(result), message=_message(result)).text = _body(result)
+    _add_properties(case, properties(result))
+    kind = tag(result)
+    if kind:
+        ET.SubElement(case, kind, type=_type(result), message=message(result)).text = body(result)
     elif result.status is Status.WARN:
-        ET.SubElement(case, "system-out").text = f"WARN: {result.title}\n{_body(result)}"
+        ET.SubElement(case, "system-out").text = f"WARN: {result.title}\n{body(result)}"
     return case
 
 
@@ -66,7 +67,8 @@ def _about(report: Report) -> dict[str, str]:
     return {name: value for name, value in about.items() if value}
 
 
-def _properties(result: Result) -> dict[str, str]:
+def properties(result: Result) -> dict[str, str]:
+    """The measurements with their units and limits."""
     found = {"title": wording.title(result), "evidence": result.evidence.value, "effort": result.effort.name.lower()}
     for row in rows(result):
         value, unit = row.measurement.value, row.measurement.unit
@@ -83,12 +85,14 @@ def _type(result: Result) -> str:
     return result.skip.value if result.skip else result.status.name.lower()
 
 
-def _message(result: Result) -> str:
+def message(result: Result) -> str:
+    """The same in one line."""
     waived = wording.state(result) is State.WAIVED
     return f"waived: {result.waived}" if waived else f"{wording.title(result)}: {result.reason}"
 
 
-def _body(result: Result) -> str:
+def body(result: Result) -> str:
+    """What was found, what was expected and what to do, a line each."""
     lines = [result.reason]
     lines += [f"{row.name}: {row.measured}, expected {row.limit} [{row.source}]" for row in rows(result) if row.status]
     lines += [f"Fix: {fix}"] if (fix := wording.fix(result)) else []
