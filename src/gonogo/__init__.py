@@ -31,6 +31,7 @@ _HOMES = {
     "judge": "gonogo.core.judge",
     "load_profile": "gonogo.core.profile",
     "run": "gonogo.execution.inline",
+    "watch": "gonogo.watch",
     "within": "gonogo.core.criterion",
 }
 
@@ -40,7 +41,8 @@ __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'gonogo' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

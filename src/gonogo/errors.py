@@ -4,7 +4,8 @@
     |-- SubjectError    the training run as given cannot be used
     |-- ProfileError    the YAML profile, or a command-line selection, is wrong
     |-- CheckError      a check breaks its contract (its author must act, not the user)
-    `-- PluginError     an installed plug-in cannot be loaded
+    |-- PluginError     an installed plug-in cannot be loaded
+    `-- TrainingStopped a finding of `gonogo.watch(model, optimizer)` ends the training
 
     NotApplicable       not an error: a check says that its question makes no sense here
 
@@ -33,6 +34,10 @@ class CheckError(GonogoError):
 
 class PluginError(GonogoError):
     """An installed plug-in cannot be loaded."""
+
+
+class TrainingStopped(GonogoError):  # noqa: N818 - a decision, not a mistake
+    """A finding of the watch ends the training."""
 
 
 class NotApplicable(Exception):  # noqa: N818 - a signal, not an error

@@ -63,6 +63,7 @@ class Profile(_Strict):
     seed: int = 0
     checks: dict[str, CheckSettings] = {}
     waivers: tuple[Waiver, ...] = ()
+    watch: dict[str, Any] = {}  # of the watch during training, which reads it itself (gonogo.watch.live_settings)
 
 
 @dataclass(frozen=True, slots=True)

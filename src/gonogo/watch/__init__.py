@@ -6,7 +6,25 @@
     process     watch a whole process; `inside` a piece of this one
     ending      how the script is stopped after enough steps
     launch      the supervisor's side: command, environment, what came of it
+    live        the watch that stays on during the real training, of `gonogo.watch(model, optimizer)` and callbacks
 
-The modules that run inside the user's process import the standard library and torch, nothing else, and hold no tensor
-longer than one step. What they write is read by `gonogo.training.recording` and judged by `gonogo.checks.watch`.
+What `gonogo watch` runs inside the user's process imports the standard library and torch, nothing else, and holds no
+tensor longer than one step. What it writes is read by `gonogo.training.recording` and judged by `gonogo.checks.watch`.
 """
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Callable(ModuleType):
+    """`with gonogo.watch(model, optimizer):` reads best, and this package has the name already: so it can be called."""
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """The context manager `gonogo.watch.plain.Watch`; torch is imported here and not before."""
+        from gonogo.watch.plain import Watch
+
+        return Watch(*given, **named)
+
+
+sys.modules[__name__].__class__ = _Callable
