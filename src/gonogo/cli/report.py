@@ -14,7 +14,9 @@ from gonogo.reports import files
 
 def report(
     report: ReportArgument,
-    format: Annotated[str, typer.Option("--format", "-f", help="text, markdown, html, junit or json.")] = "text",
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="text, markdown, html, junit, json or github.")
+    ] = "text",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the terminal.")] = None,
     to: To = None,
 ) -> None:

@@ -15,7 +15,7 @@ from gonogo.errors import ProfileError, did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 Limit = float | None | tuple[float | None, float | None]
-BUILTIN = ("quick", "standard", "full", "watch")
+BUILTIN = ("quick", "standard", "full", "static", "watch")
 
 
 class _Strict(BaseModel):

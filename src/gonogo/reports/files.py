@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gonogo.core.report import Report
 from gonogo.errors import ProfileError, did_you_mean
-from gonogo.reports import as_html, as_json, as_junit, as_markdown, as_text
+from gonogo.reports import as_github, as_html, as_json, as_junit, as_markdown, as_text
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "json": as_json.render,
@@ -14,6 +14,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "html": as_html.render,
     "junit": as_junit.render,
     "text": as_text.render,
+    "github": as_github.render,
 }
 # The JSON first: if another format cannot be written, the measurements are not lost.
 NAMES = {"json": "report.json", "markdown": "report.md", "html": "report.html", "junit": "junit.xml"}
