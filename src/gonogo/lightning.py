@@ -48,6 +48,11 @@ class Watch(Callback):
                 stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
             trainer.should_stop = trainer.should_stop or stop
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning counts its batches, so no loader comes to its end."""
+        if self.live is not None:
+            self.live.ears.epochs = trainer.current_epoch + 1
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep what the module logged."""
         if self.live is not None and not trainer.sanity_checking:

@@ -72,6 +72,11 @@ class Watch(TrainerCallback):
         if self.live is not None and self.live.due and _any_rank(self.live.stop is not None, args.device):
             control.should_training_stop = True
 
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+        """The trainer counts the epochs, across a resume too."""
+        if self.live is not None:
+            self.live.ears.epochs = round(state.epoch or 0)
+
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         """Keep the metrics."""
         if self.live is not None:
