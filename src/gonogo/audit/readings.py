@@ -98,9 +98,9 @@ def _moved(pair: Pair) -> bool:
 
 
 def ratio_of_redrawn(pairs: list[Pair]) -> float:
-    """The redraw ratio of the pairs whose input and target both change; 0 unless most do."""
+    """The redraw ratio of the pairs whose input and target both change; 0 unless many do: of two classes half agree."""
     both = [pair for pair in pairs if pair.input_changed and pair.target_changed]
-    return redraw_ratio(both) if len(both) > max(len(pairs) / 2, 7) else 0.0
+    return redraw_ratio(both) if len(both) > max(0.2 * len(pairs), 7) else 0.0
 
 
 def redraw_ratio(pairs: list[Pair]) -> float:

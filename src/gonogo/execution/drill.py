@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gonogo.core.catalogue import load_index
 from gonogo.core.check import Check, Fault
@@ -43,16 +44,26 @@ def drill(request: Request, checks: Sequence[Check], say: Callable[[Check, Cell]
         wanted = (step for step in plan.steps if step.skip in (None, Skip.MISSING) and step.check in checks)
         for step in wanted:
             for fault in step.check.faults:
-                result = answer(workers, step, step.check, fault, request.profile)
-                cell = Cell(fault.name, result.status, fault.expect, result.reason)
+                cell = _drilled(workers, step, fault, request.profile)
                 say(step.check, cell)
                 yield cell
     finally:
         workers.close()
 
 
+def _drilled(workers: Workers, step: Step, fault: Fault, profile: Profile) -> Cell:
+    result = answer(workers, step, step.check, fault, profile)
+    cell = Cell(fault.name, result.status, fault.expect, result.reason)
+    if cell.possible and not cell.caught and not workers.took(_damage(step.check, fault)):
+        return Cell(fault.name, Status.SKIP, fault.expect, "it changes nothing here: what it damages is not there")
+    return cell
+
+
+def _damage(check: Check, fault: Fault) -> dict[str, Any]:
+    return {"check": check_to_dict(check), "fault": fault.name}
+
+
 def answer(workers: Workers, step: Step, owner: Check, fault: Fault, profile: Profile) -> Result:
     """What the check of `step` says of the loaded subject with a fault of `owner`'s file."""
-    damage = {"check": check_to_dict(owner), "fault": fault.name}
-    outcome = workers.measure(step, profile.time_limit.of(step.check.effort), damage)
+    outcome = workers.measure(step, profile.time_limit.of(step.check.effort), _damage(owner, fault))
     return judge_outcome(step, outcome, profile)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gonogo.core.catalogue import discover_plugins, fault_function, to_json
+from gonogo.core.catalogue import discover_plugins, to_json
 from gonogo.core.check import Check
 from gonogo.core.report import Outcome, outcome_to_dict
 from gonogo.execution import protocol
@@ -44,6 +44,8 @@ def main() -> None:
                 protocol.send(sink, {"refused": failure.message, "traceback": failure.traceback})
         elif "describe" in message:
             protocol.send(sink, {"plugins": to_json(discover_plugins())})
+        elif "took" in message:
+            protocol.send(sink, {"took": _took(bench, **message["took"])})
         elif "fingerprint" in message:
             protocol.send(sink, {"data": _data_fingerprint(bench)})
         else:
@@ -87,11 +89,15 @@ def _measure(
 
 
 def _damaged(bench: Bench, check: Check, name: str) -> Bench:
-    from gonogo.training.session import Session
+    from gonogo.execution import damage
 
-    fault = next(fault for fault in check.faults if fault.name == name)
-    subject = fault_function(check, fault)(bench.shared.subject)
-    return Bench(Session(subject, device=bench.shared.device, seed=bench.shared.seed))
+    return Bench(damage.damaged(bench.shared, check, name))
+
+
+def _took(bench: Bench, check: dict[str, Any], fault: str) -> bool:
+    from gonogo.execution import damage
+
+    return damage.took(bench.shared, damage.damaged(bench.shared, _CHECK.validate_python(check), fault))
 
 
 def _data_fingerprint(bench: Bench) -> dict[str, str]:

@@ -9,6 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import NotApplicable
 from gonogo.instruments.attention import attention_maps
 from gonogo.instruments.attention_map import AttentionMap
 from gonogo.training.session import Session
@@ -112,6 +113,8 @@ class _WrongAxis(nn.Module):
 
 def _with_axis(subject: Subject, axis: int) -> Subject:
     def change(model: nn.Module) -> nn.Module:
+        if not hasattr(model, "attention"):
+            raise NotApplicable("the model has no part called attention")
         other: Any = _WrongAxis(axis)
         model.attention = other
         return model

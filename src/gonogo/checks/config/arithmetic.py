@@ -98,7 +98,7 @@ def _ranges(section: Sequence[Setting]) -> Iterator[Row]:
 def _batches(found: Sequence[Setting]) -> Iterator[Row]:
     whole, micro, times, world = (only(found, m) for m in ("whole_batch", "micro_batch", "accumulation", "world"))
     split = {"tensor", "pipeline", "context", "model", "expert", "tp", "pp", "cp"}  # processes that share one batch
-    shared = any(one.words & split and one.words & {"parallel", "size", "tp", "pp", "cp"} for one in found)
+    shared = any(one.words & split and one.words & {"parallel", "tp", "pp", "cp"} for one in found)
     if whole is None or micro is None or times is None or shared or any("node" in one.name for one in found):
         return
     given = [one for one in (whole, micro, times, world) if one is not None]

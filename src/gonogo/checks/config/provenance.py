@@ -126,6 +126,8 @@ def _normal(path: str) -> str:
 @fault(toy="multimodal")
 def defaults_win(subject: Subject) -> Subject:
     """The parser's default list of streams overwrites the list of the file."""
+    if "streams" not in read(subject.config):
+        raise NotApplicable("the configuration lists no streams")
     return replace(subject, config_file=subject.config, config={**read(subject.config), "streams": ["text"]})
 
 

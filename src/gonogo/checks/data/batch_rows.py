@@ -54,14 +54,14 @@ def batch_rows(session: Session, *, limit: int = 8) -> Observation:
 
 @fault(toy="multimodal")
 def stream_stacked_without_missing_rows(subject: Subject) -> Subject:
-    """Samples without a strong audio signal have no row in the audio stream."""
+    """Every third sample has no row in the audio stream."""
 
     def build() -> DataLoader[Any]:
         train: Any = subject.splits["train"].batches()
 
         def collate(samples: list[Any]) -> Any:
             batch = train.collate_fn(samples)
-            heard = batch["audio"].mean((1, 2)) > -0.8
+            heard = (batch["audio"].flatten(1).sum(1) * 1e3).long() % 3 > 0
             return {**batch, "audio": batch["audio"][heard], "audio_mask": batch["audio_mask"][heard]}
 
         return DataLoader(train.dataset, train.batch_size, shuffle=True, collate_fn=collate)

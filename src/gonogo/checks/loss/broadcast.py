@@ -95,7 +95,7 @@ def column_of_targets(subject: Subject) -> Subject:
 
     def column(model: nn.Module, batch: Any, loss: Callable[..., Tensor]) -> Tensor:
         target = fields.roles(batch, subject.claims).target
-        if not isinstance(target, Tensor) or target.dim() != 1:
+        if not isinstance(target, Tensor) or target.dim() != 1 or not target.is_floating_point():
             raise NotApplicable("the target is no single number per sample")
         kept = nested.map_leaves(lambda _, leaf: leaf.unsqueeze(-1) if leaf is target else leaf, batch)
         return loss(model, kept)

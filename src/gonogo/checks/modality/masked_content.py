@@ -104,6 +104,8 @@ def summed_over_hidden_steps(subject: Subject) -> Subject:
     """The mask counts the real steps, and the sum runs over all of them."""
 
     def change(model: nn.Module) -> nn.Module:
+        if not hasattr(model, "_summary"):
+            raise NotApplicable("the model does not sum over steps")
         model._summary = _summed.__get__(model)  # type: ignore[assignment]
         return model
 

@@ -17,7 +17,7 @@ from gonogo.instruments.recorded_call import wake
 from gonogo.instruments.rows import sample_rows
 from gonogo.instruments.streams import fields_of
 from gonogo.training import batch as nested
-from gonogo.training import seeding
+from gonogo.training import entry, seeding
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
 
@@ -112,8 +112,16 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 
 def _outputs(session: Session, batch: Any) -> dict[str, Tensor]:
+    """Of `predict`, or of all modules that the loss calls itself: a discriminator, beside a generator of noise."""
+    batch = nested.clone(batch)
     with torch.no_grad(), evaluating(session.model) as model, seeding.seeded(session.seed):
-        return session.outputs(nested.clone(batch), model)
+        if session.subject.predict is None and not isinstance(model, torch.jit.ScriptModule):  # that takes no hooks
+            answers = entry.answers(model, lambda: session.loss(batch, model))
+            if answers:
+                return {
+                    p: t for p, t in nested.tensors([answer for _, answer in answers]).items() if t.is_floating_point()
+                }
+        return session.outputs(batch, model)
 
 
 def _is_feature(batch: Any, path: str) -> bool:

@@ -81,7 +81,7 @@ def _bytes(model: nn.Module, optimizer: Any) -> int:
 
 
 def _saving(subject: Subject, **keys: Any) -> Subject:
-    return replace(subject, config={**read(subject.config), "output_dir": ".", **keys})
+    return replace(subject, config={"output_dir": ".", **keys})
 
 
 @fault()
