@@ -183,8 +183,12 @@ def test_wandb_without_a_login_is_refused_with_the_way_out(place, monkeypatch):
 
 
 def test_the_command_line_which_may_hold_a_secret_does_not_reach_wandb(place, monkeypatch):
+    import wandb
+
+    wandb.teardown()
     monkeypatch.setattr("sys.argv", ["gonogo", f"password={SECRET}"])
     sink = sinks.open_tracker("wandb", "a run")
     sink.log(0, {"loss": 1.0})
     sink.close()
+    wandb.teardown()  # waits until all is written
     assert not [path for path in place.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
