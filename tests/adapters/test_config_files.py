@@ -126,3 +126,15 @@ def test_a_file_that_names_no_code_says_what_it_lacks(tmp_path):
     (tmp_path / "plain.yaml").write_text("model: {width: 3}\n")
     with pytest.raises(SubjectError, match=r"no _target_ \(Hydra\) or class_path \(LightningCLI\)"):
         locate("plain.yaml", {})
+
+
+def test_what_hydra_knows_only_of_a_running_job_is_known_here_too(tmp_path):
+    (tmp_path / "config.yaml").write_text(HYDRA + 'out: "${hydra:runtime.output_dir}/${now:%Y}"\n')
+    assert session("config.yaml").model.layers[0].out_features == 32
+
+
+def test_sections_that_nothing_built_refers_to_are_the_launch_s(tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        HYDRA + "callbacks: {_target_: other.Callback, dirpath: /nowhere}\ntags: [x]\n"
+    )
+    assert set(locate("config.yaml", {}).config) == {"lr", "data", "model", "trainer"}

@@ -5,6 +5,7 @@ Values go through OmegaConf where it is installed, so that `${...}` and `1e-3` m
 
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from gonogo.training.blame import origin
 Resolve = Callable[[str], Any]  # a dotted name -> the object
 _DATA = ("data", "datamodule")
 _MISSING = "???"
-_ELSEWHERE = ("seed_everything", "ckpt_path", "hydra")
+_BUILT = ("model", *_DATA, "trainer", "optimizer", "lr_scheduler")
+_REFERENCE = re.compile(r"\$\{(\w+)")
 # Of a Trainer's arguments, those that shape what is learned.
 _LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
 
@@ -40,8 +42,9 @@ class Written:
 
     @property
     def shown(self) -> dict[str, Any]:
-        """What concerns the run here: seeds, devices, loggers and callbacks are the launch's."""
-        shown = {key: value for key, value in self.content.items() if key not in _ELSEWHERE}
+        """What is built here, and what that refers to: seeds, paths, loggers and callbacks are the launch's."""
+        whole = target(self.content) is not None
+        shown = {key: value for key, value in self.content.items() if whole or key in _reached(self.raw)}
         trainer = shown.get("trainer")
         if isinstance(trainer, Mapping):
             shown["trainer"] = {key: value for key, value in trainer.items() if key in _LEARNED and value is not None}
@@ -139,10 +142,24 @@ def _composed(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     words = [f"{key}={'null' if value is None else value}" for key, value in overrides.items()]
     try:
         with hydra.initialize_config_dir(str(path.resolve().parent), version_base=None):
-            composed = hydra.compose(config_name=path.stem, overrides=words)
-        return omegaconf.OmegaConf.to_container(composed, resolve=False)
+            composed = hydra.compose(config_name=path.stem, overrides=words, return_hydra_config=True)
+        _started_here(composed)
+        content = omegaconf.OmegaConf.to_container(composed, resolve=False)
     except Exception as error:  # a dozen classes of two libraries, all about what the user wrote
         raise SubjectError(f"{path}: Hydra cannot compose it: {' '.join(str(error).split())}") from None
+    return {key: value for key, value in content.items() if key != "hydra"}
+
+
+def _started_here(composed: Any) -> None:
+    """Give `${hydra:runtime...}` and `${now:...}` the values of a run that was started in this folder."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import setup_globals
+    from omegaconf import OmegaConf
+
+    setup_globals()
+    OmegaConf.set_readonly(composed.hydra, False)
+    composed.hydra.runtime.cwd = composed.hydra.runtime.output_dir = str(Path.cwd())
+    HydraConfig.instance().set_config(composed)
 
 
 def _resolved(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -153,6 +170,18 @@ def _resolved(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
         return omegaconf.OmegaConf.to_container(omegaconf.OmegaConf.create(content), resolve=True)
     except Exception as error:
         raise SubjectError(f"{path}: it cannot be resolved: {' '.join(str(error).split())}") from None
+
+
+def _reached(raw: Mapping[str, Any]) -> set[str]:
+    """The sections that are built, and all to which they refer."""
+    reached: set[str] = set()
+    waiting = [key for key in _BUILT if key in raw]
+    while waiting:
+        key = waiting.pop()
+        if key in raw and key not in reached:
+            reached.add(key)
+            waiting += _REFERENCE.findall(str(raw[key]))
+    return reached
 
 
 def _with(content: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gonogo.errors import SubjectError
+from gonogo.training.session import evaluating
 
 # Of the hundred training arguments these shape what is learned; the others are about the machine and the log.
 _SETTINGS = (
@@ -48,7 +49,8 @@ def fresh(built: Any) -> Any:
     given = {name: getattr(live, name) for name in same if getattr(live, name, None) is not None}
     given = {name: value for name, value in given.items() if name in taken or _takes_any(taken)}
     if "model_init" not in given:
-        given["model"] = copy.deepcopy(live.model)
+        given["model"], *own = copy.deepcopy((live.model, live.optimizer, live.lr_scheduler))
+        given |= {"optimizers": tuple(own)} if live.optimizer is not None else {}
     made = type(live)(**given)
     return made if built is live else {**built, **{name: made for name, part in built.items() if part is live}}
 
@@ -62,6 +64,7 @@ def parts(built: Any, text: str) -> dict[str, Any]:
     trainer = _trainer(built)
     if trainer.train_dataset is None:
         raise SubjectError(f"{text}() returned a Trainer without train_dataset; give it one")
+    settings = _settings(trainer)
     run = _Run(trainer)
     found: dict[str, Any] = {
         "model": trainer.model,
@@ -70,7 +73,7 @@ def parts(built: Any, text: str) -> dict[str, Any]:
         "optimizer": run.optimizer,
         "scheduler": run.schedule,
         "train_loader": run.train_loader,
-        "config": {name: getattr(trainer.args, name) for name in _SETTINGS if hasattr(trainer.args, name)},
+        "config": settings,
         "claims": _claims(trainer),
         "save": run.save,
         "load": run.load,
@@ -99,6 +102,13 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
 
 
+def _settings(trainer: Any) -> dict[str, Any]:
+    """The arguments that are in use: those of an optimizer that was handed in ready made are not."""
+    idle = {"learning_rate", "weight_decay", "optim"} if trainer.optimizer is not None else set()
+    idle |= {"lr_scheduler_type", "warmup_steps", "warmup_ratio"} if trainer.lr_scheduler is not None else set()
+    return {name: getattr(trainer.args, name) for name in _SETTINGS if hasattr(trainer.args, name) and name not in idle}
+
+
 def _claims(trainer: Any) -> dict[str, Any]:
     """What the arguments and the model's own configuration state."""
     args, config = trainer.args, getattr(trainer.model, "config", None)
@@ -121,7 +131,9 @@ class _Run:
 
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.calls = trainer, 0
+        self.items: Any = 0  # that count in the window of accumulation so far
         self.train_loader = trainer.get_train_dataloader()
+        self.divides: bool | None = None  # does the loss use them? not known before a first batch
         self.every = trainer.args.gradient_accumulation_steps
         trainer.current_gradient_accumulation_steps = self.every
         trainer.create_optimizer_and_scheduler(num_training_steps=self._planned())
@@ -148,18 +160,45 @@ class _Run:
 
     def step(self, model: nn.Module, optimizer: Optimizer, batch: Any) -> float:
         """One call of the Trainer's loop: an update at every gradient_accumulation_steps-th."""
-        trainer = self.trainer
-        self.calls += 1
-        items = trainer._get_num_items_in_batch([batch], trainer.args.device) if self.every == 1 else None
-        loss = trainer.training_step(model, batch, items)
-        if self.calls % self.every == 0:
-            if trainer.args.max_grad_norm:
-                trainer.accelerator.clip_grad_norm_(model.parameters(), trainer.args.max_grad_norm)
+        trainer, args = self.trainer, self.trainer.args
+        place, self.calls = self.calls % self.every, self.calls + 1
+        items = trainer._get_num_items_in_batch([batch], args.device)
+        window: Any = None if items is None else self._of_window(model, batch, items, place)
+        loss = float(trainer.training_step(model, batch, window))
+        if place == self.every - 1:
+            if args.max_grad_norm:
+                trainer.accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
             optimizer.step()
             if type(self.schedule).__name__ != "ReduceLROnPlateau":  # that one waits for a metric
                 self.schedule.step()
             model.zero_grad()
-        return float(loss) * (self.every if items is None else 1)
+        if items is not None:
+            return loss * float(window) / max(float(items), 1.0) if self.divides else loss
+        return loss * self.every
+
+    def _of_window(self, model: nn.Module, batch: Any, items: Any, place: int) -> Any:
+        """The items by which the Trainer divides a loss: all of its window, which it reads before its first step.
+
+        Here batches come one by one: the window is foretold from those so far, and earlier gradients follow.
+        """
+        if self.divides is None:
+            self.divides = self.every == 1 or self._divides(model, batch)
+        before = self.items * self.every / place if place else 0
+        self.items = (self.items if place else 0) + items
+        now = self.items * self.every / (place + 1)
+        for parameter in model.parameters() if place and self.divides and before != now else ():
+            if parameter.grad is not None:
+                parameter.grad.mul_(float(before / now))
+        return now
+
+    def _divides(self, model: nn.Module, batch: Any) -> bool:
+        """Models that take any keyword are handed the items, and some ignore them."""
+        with torch.no_grad(), evaluating(model):
+            given = [dict(self.trainer._prepare_inputs(batch)) for _ in range(2)]
+            one, other = (
+                self.trainer.compute_loss(model, x, num_items_in_batch=n) for x, n in zip(given, (8, 16), strict=True)
+            )
+        return float(one) != float(other)
 
     def evaluate(self, model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
         """What the Trainer's evaluation reports."""

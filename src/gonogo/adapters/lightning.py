@@ -5,8 +5,10 @@ around them is ours, so callbacks and loggers of the Trainer stay silent. Nothin
 seen one of its objects.
 """
 
+import contextlib
 import copy
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +18,26 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gonogo.adapters.lightning_hooks import Collected, attached, is_a, metrics_of, number_of_batches, quiet_trainer
+from gonogo.adapters.lightning_hooks import (
+    Collected,
+    attach,
+    attached,
+    begun,
+    counted,
+    is_a,
+    metrics_of,
+    number_of_batches,
+    quiet_trainer,
+    set_up,
+)
 from gonogo.adapters.lightning_optimizers import Optimizers, configured
 from gonogo.errors import SubjectError
 
 FORMS = "a LightningModule with its own loaders, or (module, datamodule), (module, train_loader, valid_loader)"
+
+# Names under which loaders stand in a dict: train, train_loader, val_dataloader, ...
+_SPLIT = re.compile(r"(train|val|dev|eval|test)\w*")
+_PRECISIONS = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "16-true": "fp16"}
 
 
 def accepts(built: Any) -> bool:
@@ -78,7 +95,7 @@ class _Given:
     module: Any
     data: Any = None
     trainer: Any = None
-    loaders: list[Any] = field(default_factory=list)
+    loaders: dict[str, Any] = field(default_factory=dict)  # by "train", "val" and "test"
     more: dict[str, Any] = field(default_factory=dict)  # claims, name, ... that only a dict can hold
 
     @staticmethod
@@ -93,11 +110,21 @@ class _Given:
                 given.data = part
             elif is_a(part, "Trainer"):
                 given.trainer = part
-            elif hasattr(part, "__iter__") and name in (None, "train_loader", "valid_loader", "test_loader"):
-                given.loaders.append(part)
+            elif _is_loader(part) and (name is None or _SPLIT.fullmatch(name)):
+                given.loaders[_split_of(name, len(given.loaders))] = part
             elif name is not None and part is not given.module:
                 given.more[name] = part
         return given
+
+
+def _is_loader(part: Any) -> bool:
+    return hasattr(part, "__iter__") and not isinstance(part, Mapping | str | bytes)
+
+
+def _split_of(name: str | None, place: int) -> str:
+    found = _SPLIT.fullmatch(name) if name else None
+    kind = found[1] if found else ("train", "val", "test")[min(place, 2)]
+    return "val" if kind in ("dev", "eval") else kind
 
 
 class _Run:
@@ -106,19 +133,19 @@ class _Run:
     def __init__(self, given: _Given, text: str) -> None:
         self.given, self.module, self.text = given, given.module, text
         self.trainer = given.trainer or quiet_trainer()
+        set_up(self.module, self.trainer, given.data)
         self.train_loader, self.valid_loader = self._loaders()
-        attached(self.module, self.trainer, given.data, self.train_loader)
+        attach(self.module, self.trainer, given.data, self.train_loader)
         self.optimizers: Optimizers = configured(self.module, text)
         self.every = int(getattr(self.trainer, "accumulate_grad_batches", 1) or 1)
         self.calls = 0
+        self.returned: Any = None  # by the last training_step
+        with self._running(self.module, self.optimizers.torch):
+            begun(self.module)
 
     def _loaders(self) -> tuple[Any, Any]:
-        data = self.given.data
-        if data is not None:
-            data.prepare_data()
-            data.setup("fit")
-        owner = data if data is not None else self.module
-        train, valid = (*self.given.loaders, None, None)[:2]
+        owner = self.given.data if self.given.data is not None else self.module
+        train, valid = (self.given.loaders.get(name) for name in ("train", "val"))
         if train is None and _overridden(owner, "train_dataloader"):
             train = owner.train_dataloader()
         if valid is None and _overridden(owner, "val_dataloader"):
@@ -132,7 +159,8 @@ class _Run:
         """What the Trainer's own arguments say."""
         norm = getattr(self.trainer, "gradient_clip_val", None)
         by_norm = getattr(self.trainer, "gradient_clip_algorithm", None) in (None, "norm")
-        return {"accumulation": self.every, "max_norm": float(norm) if norm and by_norm else None}
+        claims = {"accumulation": self.every, "max_norm": float(norm) if norm and by_norm else None}
+        return {**claims, "precision": _PRECISIONS.get(str(getattr(self.trainer, "precision", "")))}
 
     def loss(self, model: Any, batch: Any) -> Tensor:
         """The loss that training_step returns; of a module that optimizes by hand, all that it sends backward."""
@@ -149,17 +177,29 @@ class _Run:
     def step(self, model: Any, optimizer: Any, batch: Any) -> float:
         """One call of the training loop: an update at every `accumulate_grad_batches`-th."""
         index, self.calls = self.calls, self.calls + 1
+        self._count(index)
         with self._running(model, optimizer) as collected:
             model.on_train_batch_start(batch, index)
             if model.automatic_optimization:
                 losses = [self._update(model, one, batch, index) for one in _all(optimizer)[:1]]
             else:
-                returned = self._training_step(model, batch, index)
-                losses = [float(loss.detach()) for loss in collected.sent] or [returned]
-            model.on_train_batch_end(None, batch, index)
+                self._training_step(model, batch, index)
+                losses = [float(loss.detach()) for loss in collected.sent]
+            model.on_train_batch_end(self._outputs(), batch, index)
         if self.calls % self.every == 0:
             self.optimizers.stepped(self.calls // self.every, number_of_batches(self.train_loader) // self.every)
-        return float(sum(loss for loss in losses if isinstance(loss, int | float)))
+        return float(sum(losses))
+
+    def _count(self, index: int) -> None:
+        """What module and schedules see as global_step and current_epoch."""
+        updates = index // self.every if self.module.automatic_optimization else index * len(self.optimizers.optimizers)
+        batches = number_of_batches(self.train_loader)
+        counted(self.trainer, updates, index // batches if batches else 0)
+
+    def _outputs(self) -> Any:
+        """What Lightning hands to on_train_batch_end."""
+        kept = self.returned if isinstance(self.returned, Mapping) else {"loss": self.returned}
+        return {name: one.detach() if isinstance(one, Tensor) else one for name, one in kept.items()}
 
     def _update(self, model: Any, optimizer: Optimizer, batch: Any, index: int) -> float:
         values: list[float] = []
@@ -220,10 +260,9 @@ class _Run:
     def _training_step(self, model: Any, batch: Any, index: int = 0) -> Any:
         plugin = getattr(self.trainer, "precision_plugin", None)
         given = self._moved(model, batch)
-        if plugin is None:
-            return model.training_step(*_fitting(model.training_step, given, index))
-        with plugin.train_step_context():
-            return model.training_step(*_fitting(model.training_step, given, index))
+        with plugin.train_step_context() if plugin is not None else contextlib.nullcontext():
+            self.returned = model.training_step(*_fitting(model.training_step, given, index))
+        return self.returned
 
     def _moved(self, model: Any, batch: Any) -> Any:
         """The batch after the hooks around its transfer, of the DataModule where it has its own."""

@@ -31,8 +31,12 @@ def quiet_trainer(**given: Any) -> Any:
 
 def attached(module: Any, trainer: Any, data: Any, train_loader: Any) -> None:
     """Give a module its Trainer; copies of modules lose theirs."""
-    if module._trainer is trainer:
-        return
+    if module._trainer is not trainer:
+        attach(module, trainer, data, train_loader)
+
+
+def attach(module: Any, trainer: Any, data: Any, train_loader: Any = None) -> None:
+    """Make them known to each other."""
     module.trainer = trainer
     if data is not None:
         data.trainer = trainer
@@ -40,6 +44,33 @@ def attached(module: Any, trainer: Any, data: Any, train_loader: Any) -> None:
         loaders = {} if data is not None else {"train_dataloaders": train_loader}
         trainer.strategy._lightning_module = module
         trainer._data_connector.attach_data(module, datamodule=data, **loaders)
+
+
+def set_up(module: Any, trainer: Any, data: Any) -> None:
+    """What Lightning calls before it asks for loaders and optimizers, in its order."""
+    attach(module, trainer, data)
+    owners = [owner for owner in (data, module) if owner is not None]
+    for owner in owners:
+        owner.prepare_data()
+    for owner in owners:
+        owner.setup("fit")
+    module.configure_model()
+
+
+def begun(module: Any) -> None:
+    """What Lightning calls before the first batch: averages of weights and the like are often made there."""
+    for name in ("on_fit_start", "on_train_start", "on_train_epoch_start"):
+        with contextlib.suppress(Exception):  # they may write to loggers that are not there
+            getattr(module, name)()
+
+
+def counted(trainer: Any, updates: int, epoch: int) -> None:
+    """Set what the Trainer counts itself in its own loop: global_step and current_epoch."""
+    with contextlib.suppress(AttributeError):
+        loop = trainer.fit_loop.epoch_loop
+        loop.automatic_optimization.optim_progress.optimizer.step.total.completed = updates
+        loop.manual_optimization.optim_step_progress.total.completed = updates
+        trainer.fit_loop.epoch_progress.current.processed = epoch
 
 
 def number_of_batches(loader: Any) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from gonogo.adapters import config_files, frameworks
 from gonogo.errors import GonogoError, SubjectError, did_you_mean
 from gonogo.training.blame import origin
@@ -63,8 +65,10 @@ def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
     live = None if arguments or isinstance(target, type) else frameworks.of_live(target, text)
     if live is not None:
         return live
-    if not callable(target):
-        raise SubjectError(f"{text} is {type(target).__name__}; expected a Subject or a function that returns one")
+    if not callable(target) or isinstance(target, nn.Module):
+        what = "a live model, " if isinstance(target, nn.Module) else ""
+        expected = "a Subject, or a function that returns one or a dict with model, loss, optimizer, train_loader"
+        raise SubjectError(f"{text} is {what}{type(target).__name__}; expected {expected}")
     return frameworks.as_subject(built(target, arguments, text), lambda: built(target, arguments, text), text)
 
 
@@ -93,10 +97,11 @@ def _refuse_wrong_arguments(target: Callable[..., Any], given: Mapping[str, Any]
         if name not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
             takes = ", ".join(parameters) or "nothing"
             raise SubjectError(f"{text}: unknown {name!r}. It takes: {takes}.{did_you_mean(name, parameters)}")
-    for name, parameter in parameters.items():
-        optional = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if parameter.default is inspect.Parameter.empty and not optional and name not in given:
-            raise SubjectError(f"{text} needs {name!r}: add {name}=... to the command, or give it a default")
+    wild = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    lacking = [n for n, p in parameters.items() if p.default is p.empty and p.kind not in wild and n not in given]
+    if lacking:
+        names, values = ", ".join(map(repr, lacking)), " ".join(f"{name}=..." for name in lacking)
+        raise SubjectError(f"{text} needs {names}: add {values} to the command, or name a function without arguments")
 
 
 def _load_file(path: Path) -> ModuleType:

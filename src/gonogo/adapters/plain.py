@@ -125,7 +125,8 @@ class _Program:
         return call
 
     def loader(self, name: str) -> Callable[[], Any]:
-        return lambda: self._build()[name]
+        build = self._build  # in the closure, so that the user's own source is found from it
+        return lambda: build()[name]
 
     def scheduler(self, optimizer: Any) -> Any:
         raise NotApplicable("the scheduler was built together with its optimizer")

@@ -36,16 +36,21 @@ def in_ranks() -> bool:
 
 def found(model: nn.Module, run: Callable[[], Any]) -> str:
     """The dotted name of the entry while `run` computes a loss; "" for the model itself, or if there are several."""
-    called: list[str] = []
-    with _outermost(model, called):
-        run()
-    names = set(called)
+    names = {name for name, _ in answers(model, run)}
     return names.pop() if len(names) == 1 else ""
 
 
+def answers(model: nn.Module, run: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """(dotted name, answer) of each call from outside of any other module, while `run` computes a loss."""
+    called: list[tuple[str, Any]] = []
+    with _outermost(model, called):
+        run()
+    return called
+
+
 @contextmanager
-def _outermost(model: nn.Module, called: list[str]) -> Iterator[None]:
-    """Within, names of modules that are called from outside of any other are noted once they answer."""
+def _outermost(model: nn.Module, called: list[tuple[str, Any]]) -> Iterator[None]:
+    """Within, modules that are called from outside of any other are noted once they answer."""
     open_calls: list[nn.Module] = []
 
     def enter(module: nn.Module, inputs: Any) -> None:
@@ -55,7 +60,7 @@ def _outermost(model: nn.Module, called: list[str]) -> Iterator[None]:
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
             open_calls.pop()
             if not open_calls and _answers(module, output):
-                called.append(name)
+                called.append((name, plain(output)))
 
         return note
 

@@ -284,7 +284,9 @@ class Session:
 
 def all_of(optimizer: Any) -> tuple[Optimizer, ...]:
     """The optimizers in what `optimizer(model)` returned: usually one; adversarial runs have several."""
-    return tuple(optimizer) if isinstance(optimizer, tuple | list) else (optimizer,)
+    given = optimizer if isinstance(optimizer, tuple | list) else (optimizer,)
+    # Accelerate's wrapper holds no hooks of its own.
+    return tuple(one if hasattr(one, "_optimizer_step_pre_hooks") else getattr(one, "optimizer", one) for one in given)
 
 
 @contextmanager

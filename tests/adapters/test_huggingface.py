@@ -1,0 +1,105 @@
+"""Trainers as people write them: what the adapter does at each step is what Trainer.train() does."""
+
+import copy
+import inspect
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gonogo.adapters import frameworks
+from gonogo.audit.source import sources
+from gonogo.training.session import Session
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the framework warns about itself
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from transformers import Trainer, TrainingArguments
+
+
+class Tagger(nn.Module):
+    """Takes any keyword, as the models of the library do; divides by the items or ignores them."""
+
+    def __init__(self, divides=True):
+        super().__init__()
+        self.divides, self.layer = divides, nn.Embedding(8, 3)
+
+    def forward(self, ids, labels=None, **kwargs):
+        logits = self.layer(ids)
+        items = kwargs.get("num_items_in_batch") if self.divides else None
+        how = "mean" if items is None else "sum"
+        loss = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction=how)
+        return {"loss": loss if items is None else loss / items, "logits": logits}
+
+
+def sentences():
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(8, (16, 6), generator=generator)
+    ends = torch.randint(1, 7, (16, 1), generator=generator)
+    return [
+        {"ids": one, "labels": (one % 3).where(torch.arange(6) < end, -100)} for one, end in zip(ids, ends, strict=True)
+    ]
+
+
+class Straight(Trainer):
+    def _get_train_sampler(self, *args):
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+def trainer(folder, model, every=1, **given):
+    arguments = TrainingArguments(
+        str(folder),
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=every,
+        num_train_epochs=1,
+        learning_rate=0.1,
+        optim="sgd",
+        report_to="none",
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    return Straight(model, arguments, train_dataset=sentences(), **given)
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+@pytest.mark.parametrize("divides", [True, False])
+def test_accumulated_steps_lead_to_the_weights_of_trainer_train(tmp_path, every, divides):
+    start = Tagger(divides)
+    real = trainer(tmp_path, copy.deepcopy(start), every)
+    real.train()
+
+    def build():
+        return trainer(tmp_path, copy.deepcopy(start), every)
+
+    session = Session(frameworks.as_subject(build(), build, "run"))
+    for batch in session.batches(limit=4):
+        session.step(batch)
+    assert torch.allclose(session.model.layer.weight, real.model.layer.weight, atol=1e-6)
+
+
+def own_optimizer(folder):
+    model = Tagger()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.25)
+    return trainer(folder, model, optimizers=(optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)))
+
+
+def test_arguments_about_an_optimizer_are_no_configuration_where_a_ready_one_was_given(tmp_path):
+    subject = frameworks.as_subject(own_optimizer(tmp_path), lambda: own_optimizer(tmp_path), "run")
+    assert not {"learning_rate", "weight_decay", "lr_scheduler_type"} & set(subject.config)
+
+
+def test_a_live_trainer_keeps_the_optimizer_that_it_was_given(tmp_path):
+    session = Session(frameworks.of_live(own_optimizer(tmp_path), "run"))
+    assert isinstance(session.optimizer, torch.optim.Adam)
+    assert session.optimizer.param_groups[0]["params"][0] is session.model.layer.weight
+
+
+def test_the_source_of_the_function_that_builds_a_trainer_is_found(tmp_path):
+    def build():
+        return trainer(tmp_path, Tagger())
+
+    files = {one.path for one in sources(frameworks.as_subject(build(), build, "run"))}
+    assert inspect.getfile(build) in files

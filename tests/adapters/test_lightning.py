@@ -1,0 +1,130 @@
+"""LightningModules as people write them."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from gonogo.adapters import frameworks
+from gonogo.checks.model.input_dependence import input_dependence
+from gonogo.core.criterion import Status
+from gonogo.testing.contract import answer
+from gonogo.training.session import Session
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the framework warns about itself
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import lightning.pytorch as pl
+
+
+def rows(seed=0):
+    x = torch.randn(32, 4, generator=torch.Generator().manual_seed(seed))
+    return TensorDataset(x, (x[:, 0] > 0).long())
+
+
+class OwnLoaders(pl.LightningModule):
+    """Data made in setup, an average of the weights, warm-up by the Trainer's count of steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+
+    def setup(self, stage):
+        self.rows = rows()
+
+    def train_dataloader(self):
+        return DataLoader(self.rows, 8)
+
+    def on_train_start(self):
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+
+    def training_step(self, batch, batch_idx):
+        logits = self.net(batch[0])
+        return {"loss": functional.cross_entropy(logits, batch[1]), "guesses": logits.argmax(1)}
+
+    def on_train_batch_end(self, outputs, batch, batch_idx):
+        assert outputs["guesses"].shape == batch[1].shape
+        for kept, now in zip(self.average.parameters(), self.net.parameters(), strict=True):
+            kept.lerp_(now, 0.5)
+
+    def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure=None):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * (self.trainer.global_step + 1)
+        optimizer.step(closure=optimizer_closure)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+
+def test_a_module_with_its_own_data_gets_the_hooks_and_the_count_of_steps_that_lightning_gives():
+    session = Session(frameworks.as_subject(OwnLoaders(), OwnLoaders, "module"))
+    for batch in session.batches(limit=3):
+        session.step(batch)
+    assert session.optimizer.param_groups[0]["lr"] == pytest.approx(0.3)
+    assert not torch.equal(session.model.average.weight, session.model.net.weight)
+
+
+class Classifier(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+
+    def training_step(self, batch, batch_idx):
+        return functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("train_dataloader", "val_dataloader"), ("train_dl", "valid_dl")])
+def test_loaders_are_known_by_their_names_whatever_their_order(names):
+    def build():
+        train, valid = DataLoader(rows(), 8), DataLoader(rows(1), 4)
+        return {names[1]: valid, "model": Classifier(), names[0]: train}
+
+    subject = frameworks.as_subject(build(), build, "run")
+    assert [len(next(iter(subject.splits[name].batches()))[0]) for name in ("train", "valid")] == [8, 4]
+
+
+def test_the_precision_of_the_trainer_is_a_claim():
+    def build():
+        quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+        return Classifier(), DataLoader(rows(), 8), pl.Trainer(precision="bf16-mixed", **quiet)
+
+    assert frameworks.as_subject(build(), build, "run").claims.precision == "bf16"
+
+
+class Adversarial(pl.LightningModule):
+    """Its forward is the generator's, which reads noise alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.critic = nn.Linear(3, 4), nn.Linear(4, 1)
+
+    def forward(self, noise):
+        return self.generator(noise)
+
+    def training_step(self, batch, batch_idx):
+        made, (one, other) = self(torch.randn(len(batch[0]), 3)), self.optimizers()
+        for optimizer, loss in (
+            (one, functional.softplus(-self.critic(made)).mean()),
+            (other, functional.softplus(self.critic(made.detach()) - self.critic(batch[0])).mean()),
+        ):
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(part.parameters(), lr=0.01) for part in (self.generator, self.critic)]
+
+
+def test_a_generator_of_noise_is_not_blind_where_a_critic_reads_the_samples():
+    def build():
+        return Adversarial(), DataLoader(rows(), 8)
+
+    assert answer(input_dependence.check, frameworks.as_subject(build(), build, "run")).status is Status.PASS

@@ -1,0 +1,27 @@
+"""What is said where SUBJECT is close to something usable."""
+
+import pytest
+
+from gonogo.adapters.locate import locate
+from gonogo.errors import SubjectError
+
+CODE = """
+from torch import nn
+net = nn.Linear(3, 2)
+class Net(nn.Module):
+    def __init__(self, backbone, classes, lr=1e-3):
+        super().__init__()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("net", "is a live model, Linear; expected a Subject, or a function that returns one or a dict with model"),
+        ("Net", r"needs 'backbone', 'classes': add backbone=\.\.\. classes=\.\.\. to the command"),
+    ],
+)
+def test_mistakes_are_said_in_words(tmp_path, name, words):
+    (tmp_path / "live_net.py").write_text(CODE)
+    with pytest.raises(SubjectError, match=words):
+        locate(f"{tmp_path}/live_net.py:{name}", {})
