@@ -64,11 +64,13 @@ class Post:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Hand on the values of one step."""
-        self._put("log", step, dict(values))
+        if self._receivers:
+            self._put("log", step, dict(values))
 
     def alert(self, title: str, text: str) -> None:
         """Hand on an alert, without secrets."""
-        self._put("alert", redact(title), redact(text))
+        if self._receivers:
+            self._put("alert", redact(title), redact(text))
 
     def close(self) -> None:
         """Wait for what is still to be sent, but not for ever."""
@@ -77,8 +79,6 @@ class Post:
             self._thread.join(GRACE)
 
     def _put(self, what: str, *given: Any) -> None:
-        if not self._receivers:
-            return
         try:
             self._queue.put_nowait((what, given))
         except queue.Full:

@@ -42,7 +42,7 @@ class Watch:
         **changes: Any,
     ) -> None:
         self._model, self._start = model, start
-        self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        self._optimizers = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
         if not self._optimizers or not all(isinstance(one, Optimizer) for one in self._optimizers):
             raise SubjectError(f"watch: an optimizer of torch.optim was expected, {type(optimizer).__name__} was found")
         self.live = Live(settings_of(profile, changes), Path(folder), sinks, on_alert)
