@@ -19,7 +19,9 @@ def test_no_format_shows_a_secret(no_go, format):
 
 @pytest.mark.parametrize("format", files.FORMATS)
 def test_no_format_carries_a_character_that_files_or_xml_refuse(no_go, format):
-    text = files.render(replace(no_go, subject="a\x00b\x1b[31mc\ud800d\ufffe", notes=("\x08",)), format)
+    bad = "a\x00b\x1b[31mc\ud800d\ufffe"
+    results = (replace(no_go.results[0], reason=bad), *no_go.results[1:])
+    text = files.render(replace(no_go, subject=bad, results=results, notes=("\x08",)), format)
     assert legal(text) == text
     assert "abcd" in text.replace("\\", "")
     text.encode("utf-8")

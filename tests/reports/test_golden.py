@@ -6,7 +6,7 @@ from gonogo.reports import files
 from gonogo.testing.golden import check_golden
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-ENDINGS = {"json": "json", "markdown": "md", "html": "html", "junit": "xml", "text": "txt"}
+ENDINGS = {"json": "json", "markdown": "md", "html": "html", "junit": "xml", "text": "txt", "github": "github"}
 
 
 @pytest.mark.parametrize("format", files.FORMATS)
