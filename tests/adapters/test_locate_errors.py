@@ -25,3 +25,10 @@ def test_mistakes_are_said_in_words(tmp_path, name, words):
     (tmp_path / "live_net.py").write_text(CODE)
     with pytest.raises(SubjectError, match=words):
         locate(f"{tmp_path}/live_net.py:{name}", {})
+
+
+def test_a_function_that_hydra_starts_is_to_be_watched(tmp_path):
+    start = "@hydra.main(config_name='c', version_base=None)"
+    (tmp_path / "hydra_main.py").write_text(f"import hydra\n\n{start}\ndef main(cfg):\n    pass\n")
+    with pytest.raises(SubjectError, match=r"started by Hydra: `gonogo watch -- python .*hydra_main.py` watches it"):
+        locate(f"{tmp_path}/hydra_main.py:main", {})

@@ -68,7 +68,8 @@ class Written:
         model, data = self.content.get("model"), next((self.content[k] for k in _DATA if k in self.content), None)
         if not isinstance(model, Mapping) or target(model) is None:
             names = "_target_ (Hydra) or class_path (LightningCLI)"
-            raise SubjectError(f"{self.text}: no {names} was found at its top level or under model:")
+            what = f"no {names} was found at its top level or under model:"
+            raise SubjectError(f"{self.text}: {what}. Classes that a script names itself must be named here as well")
         found = {"module": self._made(model, "model")}
         found |= {"datamodule": self._made(data, "data")} if isinstance(data, Mapping) and target(data) else {}
         if isinstance(self.content.get("trainer"), Mapping):

@@ -62,6 +62,11 @@ def call(target: Any, arguments: Mapping[str, Any], text: str) -> Subject:
         if arguments:
             raise SubjectError(f"{text} is a Subject, not a function: it takes no {sorted(arguments)[0]!r}")
         return target
+    if getattr(target, "__globals__", {}).get("__name__") == "hydra.main":
+        script = "`gonogo watch -- python " + text.rpartition(":")[0] + "`"
+        raise SubjectError(
+            f"{text} is started by Hydra: {script} watches it; a configuration that names code is a SUBJECT"
+        )
     live = None if arguments or isinstance(target, type) else frameworks.of_live(target, text)
     if live is not None:
         return live
