@@ -35,7 +35,7 @@ class Evaluation:
         complete: The loader was read to its end in some pass.
         calls: Calls of the model itself (not of its parts).
         rows: Rows in what these calls were given.
-        training: Names of modules that were called in training mode.
+        training, resting: Names of modules that were called in training mode, in evaluation mode.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Evaluation:
     calls: int = 0
     rows: int = 0
     training: set[str] = field(default_factory=set)
+    resting: set[str] = field(default_factory=set)
 
 
 def evaluate(
@@ -80,8 +81,7 @@ def calls_of(model: nn.Module, seen: Evaluation) -> Iterator[None]:
         if name is not None:
             seen.calls += name == ""
             seen.rows += (nested.size(inputs) or 0) if name == "" else 0
-            if module.training:
-                seen.training.add(name)
+            (seen.training if module.training else seen.resting).add(name)
 
     handle = register_module_forward_pre_hook(look)
     try:

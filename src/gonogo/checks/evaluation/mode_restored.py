@@ -20,7 +20,8 @@ from gonogo.training.subject import Subject
     needs={C.MODEL, C.LOSS, C.OPTIMIZER, C.TRAIN, C.VALID, C.STEP, C.EVALUATE},
     effort=Effort.FIT,
     criteria=[
-        at_most("left_in_evaluation", fail=0, source="exact: the step after validation must be like the one before it")
+        at_most("left_in_evaluation", fail=0, source="exact: the step after validation must be like the one before it"),
+        at_most("never_in_training", warn=0, source="ours: a part that stays frozen may be all that has two modes"),
     ],
     since="0.2",
 )
@@ -30,12 +31,13 @@ def mode_restored(session: Session, *, limit: int = 2) -> Observation:
     What: takes a step of the subject's own, calls its evaluate function on `limit` batches of valid, and takes another
         step. `left_in_evaluation` counts the modules that the first step called in training mode and the second in
         evaluation mode, where that mode changes the answer. Who puts it back, the validation or the step, is a matter
-        of taste; modules that the first step already keeps in evaluation mode (frozen statistics) are left alone.
+        of taste; modules that the first step already keeps in evaluation mode (frozen statistics) are left alone,
+        unless it keeps all of them so: `never_in_training` counts these.
     Why: from the first validation on, dropout is off and batch statistics stand still. Nothing fails: the run
         overfits, or learns on statistics of its first steps.
     Fix: model.train() at the end of validation or at the start of each step.
     Shapes: any.
-    Units: left_in_evaluation: {module} (n: modules of the model).
+    Units: left_in_evaluation, never_in_training: {module} (n: modules of the model).
     Source: github.com/wkentaro/pytorch-fcn issue 57; github.com/fartashf/vsepp issue 4.
     """
     model, optimizer = session.model, session.optimizer
@@ -43,19 +45,24 @@ def mode_restored(session: Session, *, limit: int = 2) -> Observation:
     before, after = evaluations.Evaluation(), evaluations.Evaluation()
     with evaluations.calls_of(model, before):
         session.step(batches[0], model, optimizer)
-    if not before.training:
-        raise NotApplicable("the step calls no module of the model in training mode")
-    evaluations.evaluate(session, model, limit=limit)
-    with evaluations.calls_of(model, after):
-        session.step(batches[-1], model, optimizer)
     modules = dict(model.named_modules())
-    lost = {name for name in before.training - after.training if not modules[name].training}
     [batch] = session.batches("train", limit=1)
-    matter = evaluations.where_mode_matters(session, model, lost, batch)
-    rows = tuple((name or "the model", type(modules[name]).__name__) for name in matter)
+    if not before.training | before.resting:
+        raise NotApplicable("the step calls no module of the model")
+    never = [] if before.training else evaluations.where_mode_matters(session, model, before.resting, batch)
+    if before.training:
+        evaluations.evaluate(session, model, limit=limit)
+        with evaluations.calls_of(model, after):
+            session.step(batches[-1], model, optimizer)
+    lost = {name for name in before.training - after.training if not modules[name].training}
+    matter = evaluations.where_mode_matters(session, model, lost, batch) if lost else []
+    rows = tuple((name or "the model", type(modules[name]).__name__) for name in (*matter, *never))
     return Observation(
-        {"left_in_evaluation": Measurement(len(matter), "{module}", n=len(modules))},
-        (Table("Still in evaluation mode in the step after validation", ("module", "class"), rows),),
+        {
+            "left_in_evaluation": Measurement(len(matter), "{module}", n=len(modules)),
+            "never_in_training": Measurement(len(never), "{module}", n=len(modules)),
+        },
+        (Table("In evaluation mode in a training step", ("module", "class"), rows),),
     )
 
 
