@@ -152,3 +152,17 @@ def test_m8_infinite_features_are_no_go_and_not_cleaned():
     subject = build(**SMALL).map_split("train", lambda split: split.map(broken))
     assert said("data.missing-values", subject).status is Status.FAIL
     assert said("data.missing-values", build(**SMALL)).status is Status.PASS
+
+
+def towards_what_is_not_there(model: nn.Module, batch: Any) -> Tensor:
+    """M7 of the research: the divergence between streams does not ask which of them are there."""
+    outputs = model(batch)
+    logs = [outputs[f"logits_{stream}"].log_softmax(-1) for stream in ("text", "audio", "visual")]
+    apart = [functional.kl_div(one, two, log_target=True, reduction="batchmean") for one in logs for two in logs]
+    return compute_loss(SETTINGS, outputs, batch)[0] + torch.stack(apart).mean()
+
+
+@pytest.mark.requirement("MAFT-2.5")
+def test_m7_a_consistency_with_absent_streams_is_no_go():
+    assert said("modality.absent-answers", build(**SMALL)).status is Status.PASS
+    assert said("modality.absent-answers", with_loss(towards_what_is_not_there)).status is Status.FAIL
