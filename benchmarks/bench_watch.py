@@ -1,9 +1,9 @@
 """What watching costs per step, on a causal transformer of ten million parameters and real text.
 
-Blocks of steps alternate in one process: plain, watched, watched more rarely as by a callback. The taps are put in and
-out between them; within a block nothing differs but them. A ratio is the median over rounds of the CPU time of a
-block to that of the plain block of its round: other work on the machine lengthens wall time, but hardly this. Writes
-benchmarks/results/watch.json. The first steps of a watch, in which every step is looked at, are not part of it.
+Blocks of steps alternate in one process: plain, watched, and with the watch that stays on (`gonogo.watch(...)`). The
+taps are put in and out between them; within a block nothing differs but them. A ratio is the median over rounds of the
+CPU time of a block to that of the plain block of its round: other work on the machine lengthens wall time, but hardly
+this. Writes benchmarks/results/watch.json. The first steps of a watch, each of which is looked at, are not part of it.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,11 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch
 import transformer
 
+from gonogo.watch import plain
 from gonogo.watch.inside import Watch
 
 RESULT = Path(__file__).parent / "results" / "watch.json"
-RARELY = 50  # steps between two looks of a callback
-LOOKS = 10  # steps between two looks of `gonogo watch`
+LOOKS = 10  # steps between two looks of both
 ORDERS = tuple(itertools.permutations(("plain", "watched", "streaming")))  # none of them is favoured
 
 
@@ -35,14 +36,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=LOOKS, help="of a block; a multiple of 10, so each has its looks")
     given = parser.parse_args()
     torch.manual_seed(0)
-    step = make_step()
+    step, model, optimizer = make_step()
     for _ in range(3):
         step()
-    watches = {"watched": Watch(LOOKS), "streaming": Watch(RARELY)}
-    for watch in watches.values():  # the looks at the first steps lie behind us
-        with watch:
-            for _ in range(6):
-                step()
+    watches = {"watched": Watch(LOOKS), "streaming": Streaming(model, optimizer)}
+    with watches["watched"]:  # the looks at the first steps lie behind us
+        for _ in range(6):
+            step()
     times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "streaming": []}
     for number in range(given.rounds):
         for name in ORDERS[number % len(ORDERS)]:
@@ -68,8 +68,22 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
+class Streaming:
+    """`with gonogo.watch(model, optimizer):` that can be put in and taken out between blocks."""
+
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.given, self.folder = (model, optimizer), tempfile.mkdtemp()
+
+    def go_on(self) -> None:
+        self.watch = plain.Watch(*self.given, folder=self.folder).__enter__()
+        self.watch.live.start -= 10  # the first ten steps lie behind us
+
+    def pause(self) -> None:
+        self.watch.__exit__(None, None, None)
+
+
 def make_step():
-    """One step of a training loop as people write it."""
+    """One step of a training loop as people write it, its model and its optimizer."""
     loader = torch.utils.data.DataLoader(transformer.Text("train"), batch_size=8, shuffle=True, drop_last=True)
     model = transformer.Model().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
@@ -87,10 +101,10 @@ def make_step():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
-    return step
+    return step, model, optimizer
 
 
-def block(step, count: int, watch: Watch | None) -> tuple[float, float]:
+def block(step, count: int, watch: Watch | Streaming | None) -> tuple[float, float]:
     """(CPU seconds, wall seconds) of some steps."""
     if watch is not None:
         watch.go_on()
