@@ -78,7 +78,8 @@ def all_redrawn(pairs: list[Pair]) -> bool:
     if len(pairs) < 16 or not all(_is_class(pair.first.target) for pair in pairs):
         return False
     relabelled = sum(pair.target_changed for pair in pairs)
-    moved = sum(_moved(pair) for pair in pairs)  # another draw may be the same one by chance
+    telling = _telling(pairs)
+    moved = sum(_moved(pair, telling) for pair in pairs)  # another draw may be the same one by chance
     return relabelled > max(0.2 * len(pairs), 7) and moved > 0.9 * len(pairs) and redraw_ratio(pairs) > _ANEW
 
 
@@ -89,11 +90,22 @@ def _is_class(target: Any) -> bool:
     return len(found) == 1 and found[0].numel() == 1 and not found[0].is_floating_point()
 
 
-def _moved(pair: Pair) -> bool:
-    """Does every field of decimal numbers change, and is there one?"""
+def _telling(pairs: list[Pair]) -> set[str]:
+    """Fields of decimal numbers that tell samples of one shape apart; times and weights may be the same for all."""
+    found: dict[tuple[str, torch.Size], Tensor] = {}
+    telling: set[str] = set()
+    for pair in pairs:
+        for path, tensor in batches.tensors(pair.first.input).items():
+            if tensor.is_floating_point() and tensor.numel():
+                first = found.setdefault((path, tensor.shape), tensor)
+                telling |= set() if torch.equal(first, tensor) else {path}
+    return telling
+
+
+def _moved(pair: Pair, telling: set[str]) -> bool:
+    """Does every field that tells samples apart change, and is there one?"""
     one, two = (batches.tensors(roles.input) for roles in (pair.first, pair.second))
-    decimal = [path for path, tensor in one.items() if tensor.is_floating_point() and tensor.numel()]
-    changed = [path not in two or not torch.equal(one[path], two[path]) for path in decimal]
+    changed = [path not in two or not torch.equal(one[path], two[path]) for path in telling & one.keys()]
     return bool(changed) and all(changed)
 
 

@@ -81,7 +81,7 @@ def _bytes(model: nn.Module, optimizer: Any) -> int:
 
 
 def _saving(subject: Subject, **keys: Any) -> Subject:
-    return replace(subject, config={"output_dir": ".", **keys})
+    return replace(subject.with_claims(total_steps=None), config={"output_dir": ".", **keys})
 
 
 @fault()
