@@ -22,7 +22,7 @@ def toy_names() -> list[str]:
     """Names of the toys, read from their files: importing them would import torch."""
     files = resources.files("gonogo.testing").joinpath("toys").iterdir()
     stems = (file.name.removesuffix(".py") for file in files if file.name.endswith(".py"))
-    return sorted(stem for stem in stems if stem not in ("__init__", "parts"))
+    return sorted(stem for stem in stems if not stem.startswith(("_", "parts")))
 
 
 def matrix(checks: Sequence[Check], profile: Profile, listen: Callable[[str], None], *, full: bool = False) -> str:

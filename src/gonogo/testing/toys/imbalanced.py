@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
-from gonogo.testing.toys import parts, rare_class
+from gonogo.testing.toys import parts
+from gonogo.testing.toys import parts_of_rare as rare_class
 from gonogo.training.claims import Claims
 from gonogo.training.subject import Subject
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gonogo.testing.toys import parts, rare_class
+from gonogo.testing.toys import parts
+from gonogo.testing.toys import parts_of_rare as rare_class
 from gonogo.training.claims import Claims
 from gonogo.training.subject import Subject
 
