@@ -65,7 +65,7 @@ def test_an_interrupt_keeps_what_was_measured(run):
         ("returns_none", "None: is a `return` missing"),
         ("raises", "ValueError: no data here"),
         ("healhty", "Did you mean 'healthy'"),
-        ("not_a_subject", "expected a Subject or a function"),
+        ("not_a_subject", "expected a Subject, or a function"),
     ],
 )
 def test_an_unusable_subject_is_refused_in_words(run, name, words):
