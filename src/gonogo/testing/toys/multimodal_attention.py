@@ -76,6 +76,7 @@ def multimodal_attention() -> Subject:
         config=CONFIG,
         claims=Claims(
             classes=CLASSES,
+            parameters=2_739,
             target="label",
             modalities=tuple(STREAMS),
             masks={name: f"{name}_mask" for name in STREAMS},
