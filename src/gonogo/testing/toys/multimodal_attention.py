@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from gonogo.testing.toys import parts
+from gonogo.testing.toys import parts_of_streams as streams
 from gonogo.training.claims import Claims
 from gonogo.training.subject import Subject
 
@@ -68,11 +68,11 @@ def multimodal_attention() -> Subject:
     return Subject(
         name="toy multimodal attention",
         model=AttentionFusion,
-        loss=_loss,
+        loss=streams.loss,
         optimizer=parts.adamw(CONFIG["lr"]),
-        splits=parts.two_splits(_samples(), _padded),
-        predict=_logits,
-        evaluate=parts.accuracy(_logits, lambda batch: batch["label"]),
+        splits=parts.two_splits(_samples(), streams.padded(STREAMS)),
+        predict=streams.logits,
+        evaluate=parts.accuracy(streams.logits, lambda batch: batch["label"]),
         config=CONFIG,
         claims=Claims(
             classes=CLASSES,
@@ -106,20 +106,3 @@ def _sample(shown: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
         scores = shown[name][label] + parts.normal(generator, length, size)
         sample[name] = scores.argmax(-1) if name == "text" else scores
     return sample
-
-
-def _padded(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    batch = {"label": torch.stack([sample["label"] for sample in samples])}
-    for name in STREAMS:
-        streams = [sample[name] for sample in samples]
-        batch[name] = pad_sequence(streams, batch_first=True)
-        batch[f"{name}_mask"] = pad_sequence([torch.ones(len(s), dtype=torch.bool) for s in streams], batch_first=True)
-    return batch
-
-
-def _logits(model: nn.Module, batch: Any) -> Tensor:
-    return model(batch)
-
-
-def _loss(model: nn.Module, batch: Any) -> Tensor:
-    return functional.cross_entropy(model(batch), batch["label"])
