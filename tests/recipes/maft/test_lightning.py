@@ -62,8 +62,11 @@ def test_losses_and_weights_are_those_of_the_plain_loop(by_lightning, tmp_path):
     losses, module, _ = by_lightning
     assert losses == pytest.approx([loss for loss in seen if loss is not None], rel=1e-6)
     for name, value in trainer.model.state_dict().items():
-        # The bias of keys has no gradient but rounding, which Adam makes as large as any other step.
-        torch.testing.assert_close(module.model.state_dict()[name], value, rtol=1e-4, atol=1e-4)
+        other = module.model.state_dict()[name]
+        if name.endswith("project.bias"):  # that of keys has no gradient but rounding, which Adam makes a step of
+            (query, _, values), (others_query, _, others_values) = value.chunk(3), other.chunk(3)
+            value, other = torch.cat([query, values]), torch.cat([others_query, others_values])
+        torch.testing.assert_close(other, value, rtol=1e-5, atol=1e-6)
 
 
 def test_validation_is_logged_and_the_rate_ends_at_zero(by_lightning):
