@@ -32,6 +32,7 @@ from gonogo.adapters.lightning_hooks import (
 )
 from gonogo.adapters.lightning_optimizers import Optimizers, configured
 from gonogo.errors import SubjectError
+from gonogo.training.session import all_of
 
 FORMS = "a LightningModule with its own loaders, or (module, datamodule), (module, train_loader, valid_loader)"
 
@@ -181,7 +182,7 @@ class _Run:
         with self._running(model, optimizer) as collected:
             model.on_train_batch_start(batch, index)
             if model.automatic_optimization:
-                losses = [self._update(model, one, batch, index) for one in _all(optimizer)[:1]]
+                losses = [self._update(model, one, batch, index) for one in all_of(optimizer)[:1]]
             else:
                 self._training_step(model, batch, index)
                 losses = [float(loss.detach()) for loss in collected.sent]
@@ -273,13 +274,7 @@ class _Run:
 
     def _running(self, model: Any, optimizer: Any = None) -> Collected:
         attached(model, self.trainer, self.given.data, self.train_loader)
-        return Collected(model, _all(optimizer), self.optimizers.schedules)
-
-
-def _all(optimizer: Any) -> tuple[Optimizer, ...]:
-    if optimizer is None:
-        return ()
-    return tuple(optimizer) if isinstance(optimizer, tuple | list) else (optimizer,)
+        return Collected(model, () if optimizer is None else all_of(optimizer), self.optimizers.schedules)
 
 
 def _fitting(method: Callable[..., Any], batch: Any, index: int) -> tuple[Any, ...]:
