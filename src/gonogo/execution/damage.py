@@ -1,6 +1,7 @@
 """A fault put into a subject, and whether it took: a defect of a layer that is not there changes nothing."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gonogo.audit.fingerprints import fingerprint
 from gonogo.core.catalogue import fault_function
 from gonogo.core.check import Check
 from gonogo.instruments import evaluations
@@ -17,6 +19,7 @@ from gonogo.training.session import Session, evaluating
 
 _STATED = ("claims", "config", "config_file", "overrides", "requirements")
 BATCHES, SECONDS = 3, 30.0
+MOST = 1000  # batches of a split: streams may have no end
 
 
 def damaged(session: Session, check: Check, name: str) -> Session:
@@ -55,10 +58,10 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _loaded(session: Session) -> Iterator[Tensor]:
+    """A print of every batch of an epoch, so that lost ones show as well."""
     for name in session.subject.splits:
-        for place, batch in enumerate(session.loader(name)):
-            if place < BATCHES or name != "train":
-                yield from nested.tensors(batch).values()
+        for batch in itertools.islice(session.loader(name), MOST):
+            yield torch.tensor(list(fingerprint(batch)))
 
 
 def _answered(session: Session) -> Iterator[Tensor]:

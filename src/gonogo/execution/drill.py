@@ -54,7 +54,9 @@ def drill(request: Request, checks: Sequence[Check], say: Callable[[Check, Cell]
 def _drilled(workers: Workers, step: Step, fault: Fault, profile: Profile) -> Cell:
     result = answer(workers, step, step.check, fault, profile)
     cell = Cell(fault.name, result.status, fault.expect, result.reason)
-    if cell.possible and not cell.caught and not workers.took(_damage(step.check, fault)):
+    # What costs time or memory alone changes no number, and is there all the same.
+    seen = step.check.category != "efficiency" and cell.possible and not cell.caught
+    if seen and not workers.took(_damage(step.check, fault)):
         return Cell(fault.name, Status.SKIP, fault.expect, "it changes nothing here: what it damages is not there")
     return cell
 
