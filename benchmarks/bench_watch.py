@@ -1,9 +1,10 @@
 """What watching costs per step, on a causal transformer of ten million parameters and real text.
 
-Blocks of steps alternate in one process: plain, watched, and with the watch that stays on (`gonogo.watch(...)`). The
-taps are put in and out between them; within a block nothing differs but them. A ratio is the median over rounds of the
-CPU time of a block to that of the plain block of its round: other work on the machine lengthens wall time, but hardly
-this. Writes benchmarks/results/watch.json. The first steps of a watch, each of which is looked at, are not part of it.
+Blocks of ten steps alternate in one process: plain, watched, and with the watch that stays on (`gonogo.watch(...)`).
+The taps are put in and out between them; within a block nothing differs but them. Of each of the ten steps the median
+over rounds of its CPU time is taken, and the ratio is that of their sums: the step in ten that is looked at counts as
+one in ten, and a pause of the machine in some of the rounds counts for nothing. Quartiles are those of whole blocks:
+the machine's spread. Writes benchmarks/results/watch.json. The first steps of a watch, each looked at, are not in it.
 """
 
 import argparse
@@ -25,15 +26,14 @@ from gonogo.watch import plain
 from gonogo.watch.inside import Watch
 
 RESULT = Path(__file__).parent / "results" / "watch.json"
-LOOKS = 10  # steps between two looks of both
+LOOKS = 10  # steps between two looks of both, and of a block
 ORDERS = tuple(itertools.permutations(("plain", "watched", "streaming")))  # none of them is favoured
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=LOOKS, help="of a block; a multiple of 10, so each has its looks")
+    parser.add_argument("--rounds", type=int, default=30)
     given = parser.parse_args()
     torch.manual_seed(0)
     step, model, optimizer = make_step()
@@ -43,21 +43,22 @@ def main() -> None:
     with watches["watched"]:  # the looks at the first steps lie behind us
         for _ in range(6):
             step()
-    times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "streaming": []}
+    times: dict[str, list[list[float]]] = {"plain": [], "watched": [], "streaming": []}  # rounds of blocks of steps
     for number in range(given.rounds):
         for name in ORDERS[number % len(ORDERS)]:
-            times[name].append(block(step, given.steps, watches.get(name)))
-    rows = {name: [cpu for cpu, _ in found] for name, found in times.items()}
-    ratios = {name: [a / b for a, b in zip(rows[name], rows["plain"], strict=True)] for name in watches}
+            times[name].append(block(step, watches.get(name)))
+    typical = {name: sum(statistics.median(nth) for nth in zip(*rows, strict=True)) for name, rows in times.items()}
+    blocks = {name: [sum(a) / sum(b) for a, b in zip(times[name], times["plain"], strict=True)] for name in watches}
     found = {
-        "overhead_ratio": round(statistics.median(ratios["watched"]), 4),
-        "streaming_ratio": round(statistics.median(ratios["streaming"]), 4),
-        "quartiles": {name: [round(q, 4) for q in statistics.quantiles(values)] for name, values in ratios.items()},
-        "cpu_seconds_per_step": round(statistics.median(rows["plain"]) / given.steps, 4),
-        "wall_seconds_per_step": round(statistics.median(wall for _, wall in times["plain"]) / given.steps, 4),
+        "overhead_ratio": round(typical["watched"] / typical["plain"], 4),
+        "streaming_ratio": round(typical["streaming"] / typical["plain"], 4),
+        "quartiles_of_blocks": {
+            name: [round(q, 4) for q in statistics.quantiles(values)] for name, values in blocks.items()
+        },
+        "cpu_seconds_per_step": round(typical["plain"] / LOOKS, 4),
         "parameters": sum(p.numel() for p in transformer.Model().parameters()),
         "rounds": given.rounds,
-        "steps_per_block": given.steps,
+        "steps_per_block": LOOKS,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
@@ -104,17 +105,17 @@ def make_step():
     return step, model, optimizer
 
 
-def block(step, count: int, watch: Watch | Streaming | None) -> tuple[float, float]:
-    """(CPU seconds, wall seconds) of some steps."""
+def block(step, watch: Watch | Streaming | None) -> list[float]:
+    """CPU seconds of each of ten steps."""
     if watch is not None:
         watch.go_on()
-    cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(count):
+    marks = [time.process_time()]
+    for _ in range(LOOKS):
         step()
-    spent = time.process_time() - cpu, time.perf_counter() - wall
+        marks.append(time.process_time())
     if watch is not None:
         watch.pause()
-    return spent
+    return [after - before for before, after in itertools.pairwise(marks)]
 
 
 if __name__ == "__main__":

@@ -103,3 +103,12 @@ def test_the_source_of_the_function_that_builds_a_trainer_is_found(tmp_path):
 
     files = {one.path for one in sources(frameworks.as_subject(build(), build, "run"))}
     assert inspect.getfile(build) in files
+
+
+@pytest.mark.parametrize(("arguments", "updates"), [({"max_steps": 7}, 7), ({"num_train_epochs": 1.5}, 3)])
+def test_the_length_of_the_run_is_the_one_that_the_trainer_counts(tmp_path, arguments, updates):
+    built = trainer(tmp_path, Tagger(), every=3)  # four batches: two updates, the second of one batch
+    vars(built.args).update(arguments)
+    subject = frameworks.as_subject(built, lambda: built, "run")
+    assert subject.claims.total_steps == updates
+    assert built.set_initial_training_values(built.args, built.get_train_dataloader())[-1] == updates

@@ -6,6 +6,7 @@ them is ours, so callbacks stay silent. Nothing here imports transformers before
 
 import copy
 import inspect
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ _SETTINGS = (
     "optim",
     "seed",
 )
+
+_UNKNOWN = 1000  # updates that a schedule is made for where the length of the run is not known
 
 
 def accepts(built: Any) -> bool:
@@ -74,7 +77,7 @@ def parts(built: Any, text: str) -> dict[str, Any]:
         "scheduler": run.schedule,
         "train_loader": run.train_loader,
         "config": settings,
-        "claims": _claims(trainer),
+        "claims": {**_claims(trainer), "total_steps": run.planned},
         "save": run.save,
         "load": run.load,
     }
@@ -136,18 +139,20 @@ class _Run:
         self.divides: bool | None = None  # does the loss use them? not known before a first batch
         self.every = trainer.args.gradient_accumulation_steps
         trainer.current_gradient_accumulation_steps = self.every
-        trainer.create_optimizer_and_scheduler(num_training_steps=self._planned())
+        self.planned = self._planned()
+        trainer.create_optimizer_and_scheduler(num_training_steps=self.planned or _UNKNOWN)
         self.optimizer: Optimizer = trainer.optimizer
         self.schedule: Any = trainer.lr_scheduler
 
-    def _planned(self) -> int:
+    def _planned(self) -> int | None:
+        """Updates of the whole run, as the Trainer counts them: the last window of an epoch may be short."""
         args = self.trainer.args
         if args.max_steps > 0:
             return args.max_steps
         try:
-            return max(1, int(args.num_train_epochs * len(self.train_loader) // self.every))
+            return math.ceil(args.num_train_epochs * max(1, math.ceil(len(self.train_loader) / self.every)))
         except TypeError:  # a stream
-            return 1000
+            return None
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The loss of compute_loss, over the batch's own tokens."""
