@@ -2,6 +2,7 @@ import pytest
 
 from gonogo.core.criterion import Status
 from gonogo.core.judge import judge, with_causes
+from gonogo.core.report import Failure
 
 
 @pytest.fixture
@@ -42,6 +43,13 @@ def test_the_root_of_the_roots_is_the_cause(causes):
         "learning.c": (Status.FAIL, ()),
     }
     assert causes(rows) == {"data.a": "", "model.b": "data.a", "learning.c": "data.a"}
+
+
+@pytest.mark.parametrize(("traceback", "cause"), [("Traceback ...", "data.a"), ("", "")])
+def test_one_exception_that_stops_two_checks_is_one_cause_and_two_time_outs_are_two(make_result, traceback, cause):
+    met = {"status": Status.ERROR, "reason": "no loss", "failure": Failure("no loss", traceback=traceback)}
+    rows = with_causes((make_result("data.a", **met), make_result("model.b", **met)))
+    assert [result.cause for result in rows] == ["", cause]
 
 
 def test_two_failures_that_explain_each_other_are_both_roots(causes):

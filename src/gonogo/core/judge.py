@@ -42,7 +42,21 @@ def skipped(step: Step, skip: Skip, reason: str, profile: Profile) -> Result:
 def with_causes(results: tuple[Result, ...]) -> tuple[Result, ...]:
     """The results, each finding with the failure that explains it: one root, and what follows from it."""
     roots = [result for result in results if result.status is Status.FAIL and not result.waived and result.explains]
-    return tuple(replace(result, cause=_root(result, roots)) for result in results)
+    raised: dict[str, str] = {}  # the first check that met an exception, by its words and place
+    for result in results:
+        if _raised(result) and not result.waived:
+            raised.setdefault(result.reason, result.id)
+    return tuple(replace(result, cause=_root(result, roots) or _same(result, raised)) for result in results)
+
+
+def _raised(result: Result) -> bool:
+    # Checks that ran out of time, or whose workers died, are alike in words and not in cause: they have no traceback.
+    return result.status is Status.ERROR and result.failure is not None and bool(result.failure.traceback)
+
+
+def _same(result: Result, raised: Mapping[str, str]) -> str:
+    first = raised.get(result.reason, "") if _raised(result) else ""
+    return first if first != result.id else ""
 
 
 def _root(result: Result, roots: list[Result]) -> str:
