@@ -1,5 +1,6 @@
 """What the events of a recording mean together: passes, evaluations, parameters. Pure reading, no torch."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ class Pass:
     ascending: bool = False
     waited: float = 0.0
     closed: bool = False
+    line: str = ""  # of the script, that reads it
     calls: list[Event] = field(default_factory=list)
     backwards: list[Event] = field(default_factory=list)
 
@@ -52,6 +54,7 @@ def _enter(one: Pass, event: Event) -> None:
     else:
         one.loader = event["loader"]
         one.batches = max(one.batches, event.get("batch", event.get("batches", 0)))
+        one.line = one.line or event.get("line") or ""
     if event["kind"] == "pass":
         one.closed, one.complete, one.waited = True, event["complete"], event["waited"]
         one.order, one.indices, one.ascending = event["order"], event["indices"], event["ascending"]
@@ -91,6 +94,22 @@ def parameters(recording: Recording) -> dict[int, list[Row]]:
 def steps_of(recording: Recording) -> dict[int, list[Event]]:
     """The steps of each optimizer."""
     return recording.by("optimizer", "step")
+
+
+def lines(events: Iterable[Event], most: int = 2) -> str:
+    """The lines of the script from which these came, the usual ones first: 'train.py:95, train.py:120'."""
+    found = Counter(line for event in events if (line := event.get("line")))
+    return ", ".join(line for line, _ in found.most_common(most))
+
+
+def optimizers(recording: Recording) -> Table:
+    """Where the script makes its optimizers, and where it has them step."""
+    steps = steps_of(recording)
+    rows = [
+        (event["optimizer"], event.get("name"), event.get("line"), lines(steps.get(event["optimizer"], [])))
+        for event in recording.of("optimizer")
+    ]
+    return Table("Optimizers", ("optimizer", "class", "made at", "stepped at"), tuple(rows))
 
 
 def observed(measured: Mapping[str, Measurement], tables: Iterable[Table] = ()) -> Observation:

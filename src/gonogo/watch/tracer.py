@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from gonogo.watch.lines import line
 from gonogo.watch.patch import Undo
 
 FIRST, EVERY = 5, 10  # tensors are looked at in the first steps and in every tenth: the rest costs next to nothing
@@ -57,7 +58,7 @@ class Tracer:
         if not self.active or count > CROWD:
             return
         now = time.perf_counter()
-        event = {"kind": kind, "step": self.steps, "at": round(now - self.started, 5), **fields}
+        event = {"kind": kind, "step": self.steps, "at": round(now - self.started, 5), "line": line(), **fields}
         self.write(json.dumps(event, default=str) + "\n")
         if now - self.flushed > FLUSH:
             self.flush()

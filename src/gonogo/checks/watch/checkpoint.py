@@ -10,7 +10,7 @@ from gonogo.errors import NotApplicable
 from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
-from gonogo.watch.evidence import observed
+from gonogo.watch.evidence import lines, observed
 
 COUNTERS = ("epoch", "step", "iteration", "iter", "global_step")
 
@@ -42,7 +42,9 @@ def checkpoint(session: Session) -> Observation:
     wanted = {"optimizer", "counter"}
     wanted |= {"scheduler"} if recording.of("tick") else set()
     wanted |= {"scaler"} if recording.of("scale") else set()
-    rows = [(part, "yes" if part in has else "no") for part in sorted(wanted | {"weights", "random state"})]
+    parts = sorted(wanted | {"weights", "random state"}, key=lambda part: (part not in wanted - has, part))
+    rows = [(part, "yes" if part in has else "no") for part in parts]  # what is missing comes first
+    rows.append(("saved at", lines(saves)))
     return observed(
         {"left_out": Measurement(len(wanted - has), "{part}", n=len(saves))},
         [Table("The fullest checkpoint", ("part", "is in it"), tuple(rows))],

@@ -51,22 +51,23 @@ def clearing(session: Session) -> Observation:
     # An attack differentiates for its inputs, and clears what falls to the weights.
     most = 0.5 if any(call.get("asks_inputs") for call in recording.of("call")) else 1.0
     carried, wasted = recording.by("optimizer", "carried"), recording.by("optimizer", "wasted")
-    found = [
-        (
-            number,
+    found = {
+        number: (
             _carried(carried.get(number, [])),
             min(len({event["step"] for event in wasted.get(number, [])}) / looked[number], most),
             _repeated(steps[number]),
         )
         for number in steps
         if looked[number] >= LEAST
-    ]
+    }
     names = ("carried", "wasted", "repeated")
     measured = {
-        name: Measurement(max(row[index] for row in found), n=max(looked.values()))
-        for index, name in enumerate(names, 1)
+        name: Measurement(max(shares[index] for shares in found.values()), n=max(looked.values()))
+        for index, name in enumerate(names)
     }
-    return evidence.observed(measured, [Table("Optimizers", ("optimizer", *names), tuple(found))])
+    backward = evidence.lines(recording.of("backward"))
+    rows = tuple((number, *shares, backward, evidence.lines(steps[number])) for number, shares in found.items())
+    return evidence.observed(measured, [Table("Optimizers", ("optimizer", *names, "backward", "step"), rows)])
 
 
 def _carried(events: list[Event]) -> float:

@@ -46,8 +46,9 @@ def clipping(session: Session) -> Observation:
         "idle": Measurement(idle / len(clips), n=len(clips)),
         "scaled": Measurement(scaled / len(clips), n=len(clips)),
     }
-    order = [e["kind"] for e in recording.of("zero", "scale", "backward", "unscale", "clip", "step")][:12]
-    return observed(measured, [Table("How it began", ("place", "event"), tuple(enumerate(order, 1)))])
+    order = recording.of("zero", "scale", "backward", "unscale", "clip", "step")[:12]
+    rows = tuple((place, event["kind"], event.get("line")) for place, event in enumerate(order, 1))
+    return observed(measured, [Table("How it began", ("place", "event", "line"), rows)])
 
 
 def _judged(recording: Recording) -> tuple[int, int]:

@@ -53,8 +53,11 @@ def epochs(session: Session) -> Observation:
         "unseen": Measurement(max(shares.values(), default=0.0), n=len(training)),
         "empty": Measurement(len(empty), "{loader}", n=len(loaders)),
     }
-    rows = [(n, e["samples"], e["length"], e["sampler"], len(training.get(_key(e), []))) for n, e in loaders.items()]
-    columns = ("loader", "samples", "batches", "sampler", "training passes")
+    rows = [
+        (n, e["samples"], e["length"], e["sampler"], len(training.get(_key(e), [])), e.get("line"))
+        for n, e in loaders.items()
+    ]
+    columns = ("loader", "samples", "batches", "sampler", "training passes", "read at")
     return evidence.observed(measured, [Table("Loaders", columns, tuple(rows))])
 
 

@@ -46,8 +46,12 @@ def evaluation_mode(session: Session) -> Observation:
         "in_training_mode": Measurement(len(wrong), "{evaluation}", n=len(found)),
         "under_gradient": Measurement(len(graphs), "{evaluation}", n=len(found)),
     }
-    rows = [(one.number, one.batches, "training" if one in wrong else "evaluation") for one in found]
-    return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode"), tuple(rows))])
+    shown = sorted(found, key=lambda one: one not in wrong and one not in graphs)  # the findings first
+    rows = [
+        (one.number, one.batches, "training" if one in wrong else "evaluation", evidence.lines(one.calls))
+        for one in shown
+    ]
+    return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode", "line"), tuple(rows))])
 
 
 def _varies(one: Pass, trained: set[int]) -> bool:

@@ -58,7 +58,8 @@ def learning_rate(session: Session) -> Observation:
         "largest": Measurement(max(max(path) for path in paths.values())),
     }
     rows = [(step, path[step]) for path in list(paths.values())[:1] for step in range(len(path))]
-    return evidence.observed(measured, [Table("Learning rate", ("step", "rate"), tuple(rows), kind="line")])
+    line = Table("Learning rate", ("step", "rate"), tuple(rows), kind="line")
+    return evidence.observed(measured, [line, evidence.optimizers(recording)])
 
 
 def _asleep(path: list[float]) -> int:

@@ -10,7 +10,7 @@ from gonogo.errors import NotApplicable
 from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
-from gonogo.watch.evidence import observed
+from gonogo.watch.evidence import lines, observed
 
 LEAST = 3
 SQUASHED = ("Softmax", "Sigmoid")
@@ -63,8 +63,8 @@ def loss_inputs(session: Session) -> Observation:
         "broadcast": _share([e for e in calls if "grown" in e], lambda e: e["grown"]),
         "negated": _negated(recording),
     }
-    rows = [(name, len(found), found[0]["made_by"]) for name, found in groups.items()]
-    table = Table("Loss functions", ("function", "calls", "input made by"), tuple(rows))
+    rows = [(name, len(found), found[0]["made_by"], lines(found)) for name, found in groups.items()]
+    table = Table("Loss functions", ("function", "calls", "input made by", "line"), tuple(rows))
     return observed({name: Measurement(share, n=len(calls)) for name, share in shares.items()}, [table])
 
 

@@ -49,9 +49,10 @@ def nonfinite(session: Session) -> Observation:
         "gradients": Measurement(max((e["bad_gradients"] for e in looked), default=0), "{tensor}", n=len(looked)),
         "weights": Measurement(max((e["bad_weights"] for e in looked), default=0), "{tensor}", n=len(looked)),
     }
-    rows = [("loss", event["step"], event["value"]) for event in bad[:3]]
-    rows += [("gradients", event["step"], event["bad_gradients"]) for event in looked if event["bad_gradients"]][:3]
-    return observed(measured, [Table("First found", ("what", "step", "value or count"), tuple(rows))])
+    rows = [("loss", event["step"], event["value"], event.get("line")) for event in bad[:3]]
+    wrong = [event for event in looked if event["bad_gradients"]][:3]
+    rows += [("gradients", event["step"], event["bad_gradients"], event.get("line")) for event in wrong]
+    return observed(measured, [Table("First found", ("what", "step", "value or count", "line"), tuple(rows))])
 
 
 def _edited(subject: Subject, kind: str, **fields: object) -> Subject:

@@ -61,9 +61,12 @@ def order(session: Session) -> Observation:
     if len(entropies) >= BATCHES and together > 0:
         measured["variety"] = Measurement(sum(entropies) / len(entropies) / together, n=len(entropies))
     rows = [
-        (one.number, loaders[one.loader]["sampler"], one.batches, "yes" if one.complete else "no") for one in training
+        (one.number, loaders[one.loader]["sampler"], one.batches, "yes" if one.complete else "no", one.line)
+        for one in training
     ]
-    return evidence.observed(measured, [Table("Passes", ("pass", "sampler", "batches", "complete"), tuple(rows))])
+    return evidence.observed(
+        measured, [Table("Passes", ("pass", "sampler", "batches", "complete", "line"), tuple(rows))]
+    )
 
 
 def _repeated(whole: list[Pass], loaders: dict) -> int:

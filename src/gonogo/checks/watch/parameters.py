@@ -71,7 +71,8 @@ def parameters(session: Session) -> Observation:
     }
     told = [(row.name, "in no optimizer that steps") for row in outside]
     told += [(row.name, "no gradient" if row.called else "never called") for row in unreached]
-    return evidence.observed(measured, [Table("Parameters", ("parameter", "finding"), tuple(told))])
+    table = Table("Parameters", ("parameter", "finding"), tuple(told))
+    return evidence.observed(measured, [table, evidence.optimizers(recording)])
 
 
 def _unused_gradient(row: Row, stepping: set[int]) -> bool:

@@ -54,8 +54,13 @@ def schedule(session: Session) -> Observation:
         "overrun": Measurement(max(one["overrun"] for one in found.values())),
         "ticks_per_step": Measurement(max((one["rate"] for one in found.values()), key=lambda rate: abs(rate - 1))),
     }
-    rows = [(event["name"], len(ticks.get(event["scheduler"], [])), _length(event)) for event in built]
-    return evidence.observed(measured, [Table("Schedulers", ("scheduler", "steps", "length"), tuple(rows))])
+    rows = [
+        (event["name"], len(moved), _length(event), event.get("line"), evidence.lines(moved))
+        for event in built
+        for moved in [ticks.get(event["scheduler"], [])]
+    ]
+    columns = ("scheduler", "steps", "length", "made at", "stepped at")
+    return evidence.observed(measured, [Table("Schedulers", columns, tuple(rows))])
 
 
 def _length(event: Event) -> int:

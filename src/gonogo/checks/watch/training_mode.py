@@ -55,8 +55,9 @@ def training_mode(session: Session) -> Observation:
         "left_in_evaluation": Measurement(left, "{step}", n=len(modes)),
         "never_in_training": Measurement(int(first == len(modes)), n=len(modes)),
     }
-    rows = [(step, "training" if mode else "evaluation") for step, mode in _changes(recording, varying)]
-    return evidence.observed(measured, [Table("Modes before steps", ("step", "mode"), tuple(rows))])
+    read = {event["step"]: event.get("line") for event in calls if event["grad"]}
+    rows = [(step, "training" if mode else "evaluation", read.get(step)) for step, mode in _changes(recording, varying)]
+    return evidence.observed(measured, [Table("Modes before steps", ("step", "mode", "line"), tuple(rows))])
 
 
 def _modes(recording: Recording, models: set[int]) -> Iterator[tuple[int, bool]]:

@@ -1,0 +1,36 @@
+"""Which line of the user's own code is at work: the innermost frame that is neither a library's nor ours."""
+
+import contextlib
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+import gonogo
+
+_PACKAGES = ("site-packages", "dist-packages")
+_LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(gonogo.__file__).parent)})
+
+
+def line() -> str | None:
+    """'train.py:95', as seen from the folder in which the script began; None where all code is a library's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if (name := _shown(frame.f_code.co_filename)) is not None:
+            return f"{name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
+
+
+@cache
+def _shown(filename: str) -> str | None:
+    if filename.startswith("<") or any(part in filename for part in _PACKAGES):
+        return None
+    path = Path(filename)
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        path = path.absolute()
+        if any(path.is_relative_to(library) for library in _LIBRARIES):
+            return None
+        if path.is_relative_to(Path.cwd()):
+            return str(path.relative_to(Path.cwd()))
+    return str(Path(*path.parts[-2:]))
