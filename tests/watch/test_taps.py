@@ -120,6 +120,41 @@ def test_the_operation_that_made_the_scores_is_found_behind_reshaping(parts):
     assert recording.of("loss")[0]["made_by"] == "SigmoidBackward0"
 
 
+def test_transforms_and_loss_modules_are_no_models_and_crowd_none_out(parts):
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    class Pictures(TensorDataset):
+        def __getitem__(self, index):
+            return noisy(self.tensors[0][index]), self.tensors[1][index]
+
+    model, _, x, y = parts
+    noisy = Noisy()
+
+    def loop():
+        train(parts, 1)
+        for _ in range(3):
+            for a, b in DataLoader(Pictures(x.repeat(40, 1), y.repeat(40)), 160):
+                nn.CrossEntropyLoss()(model.eval()(a), b)
+
+    calls = record(loop).of("call")
+    assert [event["training"] for event in calls] == [True] + [False] * 6
+
+
+def test_each_pass_over_data_is_told_however_much_came_before(parts):
+    model, _, x, y = parts
+
+    def loop():
+        train(parts, 1)
+        for _ in range(300):
+            model(x)
+        for a, _ in DataLoader(TensorDataset(x, y), 4):
+            model.eval()(a)
+
+    assert [event["training"] for event in record(loop).of("call")].count(False) == 2
+
+
 def test_losses_that_are_added_up_as_tensors_keep_their_graphs(parts):
     model, _optimizer, x, y = parts
     total = torch.zeros(())

@@ -67,9 +67,13 @@ class Tracer:
     def stepped(self) -> None:
         """An optimizer step is over."""
         self.steps += 1
-        self._crowd.clear()
+        self.thin_out()
         for act in self.on_step:
             act()
+
+    def thin_out(self) -> None:
+        """Something new begins, a step or a pass over data: its events are not crowded out by those before."""
+        self._crowd.clear()
 
     def number(self, family: str, thing: Any) -> tuple[int, bool]:
         """The number of an object among its kind, and whether it is new. Nothing is kept alive."""

@@ -101,6 +101,7 @@ class _Taps:
             self.tracer.confess("loaders.begin", error)
             return None
         self.count += 1
+        self.tracer.thin_out()
         return _Pass(self.count, number)
 
     def reading(self) -> tuple[Any, Any] | None:

@@ -18,26 +18,13 @@ LOOKS = 3  # forward passes without gradient between two steps whose mode is loo
 
 
 def install(tracer: Tracer) -> list[Undo]:
-    """See every call of a module that no other module makes."""
-    inside: list[int] = []
-    looks = [0]
-
-    def before(module: nn.Module, inputs: Any) -> None:
-        if is_compiling() or not tracer.here:
-            return
-        inside.append(id(module))
-        tracer.called.add(id(module))
-        if len(inside) == 1:
-            note(tracer, module, looks, inputs)
-
-    def after(module: nn.Module, inputs: Any, output: Any) -> None:
-        if is_compiling() or not inside or not tracer.mine:
-            return
-        while inside and inside.pop() != id(module):
-            pass
-
-    tracer.on_step.append(lambda: looks.__setitem__(0, 0))
-    handles = (register_module_forward_pre_hook(before), register_module_forward_hook(after, always_call=True))
+    """See every call of a module with parameters that no other such module makes."""
+    calls = _Calls(tracer)
+    tracer.on_step.append(calls.next_step)
+    handles = (
+        register_module_forward_pre_hook(calls.before),
+        register_module_forward_hook(calls.after, always_call=True),
+    )
 
     def compiling(*_: Any, **__: Any) -> None:
         tracer.emit("compile")
@@ -47,6 +34,34 @@ def install(tracer: Tracer) -> list[Undo]:
         tap(tracer, torch, "compile", before=compiling),
         tap(tracer, nn.Module, "compile", before=compiling),
     ]
+
+
+class _Calls:
+    """The modules that are at work, the outermost first."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.inside: list[int] = []
+        self.looks = [0]
+
+    def next_step(self) -> None:
+        self.looks[0] = 0
+
+    def before(self, module: nn.Module, inputs: Any) -> None:
+        if is_compiling() or not self.tracer.here:
+            return
+        self.tracer.called.add(id(module))
+        if not self.inside and next(module.parameters(), None) is None:
+            return  # a transform of one sample, a loss function: no model, and there are thousands of them
+        self.inside.append(id(module))
+        if len(self.inside) == 1:
+            note(self.tracer, module, self.looks, inputs)
+
+    def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if is_compiling() or id(module) not in self.inside or not self.tracer.mine:
+            return
+        while self.inside and self.inside.pop() != id(module):
+            pass
 
 
 @quietly
