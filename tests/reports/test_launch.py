@@ -54,6 +54,13 @@ def test_a_prediction_goes_before_what_was_sampled_here():
     assert [what for what, _ in found.unknown] == ["cost of the full run"]
 
 
+def test_a_watched_script_tells_its_pace_and_its_memory_and_nobody_misses_them_elsewhere():
+    seen = Table("Seen here", ("quantity", "value"), (("step", "0.03 s"), ("peak", "490 MB")))
+    found = launch(make_report(make_result("watch.resources", measured=ROOM, tables=[seen])))
+    assert {need.what: need.value for need in found.needs} == {"memory": "490 MB", "time of a step, here": "0.03 s"}
+    assert "time of an epoch, here" not in [what for what, _ in found.unknown]
+
+
 def test_nothing_is_guessed_and_the_reason_is_that_of_the_checks():
     unsized = make_result(
         "sizing.memory-headroom", Status.SKIP, skip=Skip.NOT_APPLICABLE, reason="no device is claimed"

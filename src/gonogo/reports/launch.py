@@ -9,15 +9,20 @@ from gonogo.core.report import Decision, Report, Result
 from gonogo.reports import wording
 
 HOW = "`gonogo size SUBJECT --gpu DEVICE` predicts it, or give Claims(devices=, days=, total_steps=)"
-_FIT, _TIME, _RENT = "Answer", "Time and cost", "What to rent"  # how the titles of the tables begin
+_FIT, _TIME, _RENT, _SEEN = "Answer", "Time and cost", "What to rent", "Seen here"  # how the titles of the tables begin
 # What a launch takes -> the rows that tell it, the first table that has any: a prediction before what was seen here.
 _QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
-    "memory": {_FIT: ("needed",), _RENT: ("memory",)},
+    "memory": {_FIT: ("needed",), _RENT: ("memory",), _SEEN: ("peak",)},
     "device or instance": {_FIT: ("device", "devices"), _RENT: ("host", "GPU")},
     "time of the full run": {_TIME: ("hours",), _RENT: ("whole run",)},
     "cost of the full run": {_TIME: ("money",), _RENT: ("cost of the whole run",)},
 }
-_TELLERS = ("sizing.memory-headroom", "sizing.time-budget", "efficiency.resource-use")
+# The same, of what is told where it is known and not missed where it is not.
+_BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
+    "time of a step, here": {_SEEN: ("step",)},
+    "time of an epoch, here": {_SEEN: ("epoch",)},
+}
+_TELLERS = ("watch.resources", "sizing.memory-headroom", "sizing.time-budget", "efficiency.resource-use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,10 @@ class Launch:
 def launch(report: Report) -> Launch:
     """The recommendation that follows from a report; it adds no judgement of its own."""
     tellers = [result for result in report.results if result.id in _TELLERS and result.observation]
-    found = {what: next(_told(what, tellers), None) for what in _QUESTIONS}
+    asked = _QUESTIONS | _BESIDES
+    found = {what: next(_told(what, titles, tellers), None) for what, titles in asked.items()}
     needs = tuple(need for need in found.values() if need)
-    unknown = [(what, _why(report, tellers)) for what, need in found.items() if need is None]
+    unknown = [(what, _why(report, tellers)) for what in _QUESTIONS if found[what] is None]
     if needs and report.proxy:  # what the stand-in takes says nothing of the run that is to be paid for
         needs = tuple(replace(need, what=f"{need.what}, of the proxy") for need in needs)
         unknown.append(("the full-size run", f"only its proxy was measured: {report.proxy}"))
@@ -81,8 +87,8 @@ def unknown_together(found: Launch) -> Iterator[str]:
         yield f"{', '.join(what for what, other in found.unknown if other == why)}: {why}"
 
 
-def _told(what: str, tellers: list[Result]) -> Iterator[Need]:
-    for title, labels in _QUESTIONS[what].items():
+def _told(what: str, titles: dict[str, tuple[str, ...]], tellers: list[Result]) -> Iterator[Need]:
+    for title, labels in titles.items():
         for result in tellers:
             rows = [
                 row for table in _tables(result) if table.title.startswith(title) for row in table.rows if len(row) > 1

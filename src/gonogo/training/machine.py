@@ -44,12 +44,18 @@ class Machine:
 
 def machine(folder: Path, root: Path = CGROUP) -> Machine:
     """What there is now, with the disk that holds `folder`."""
-    memory = psutil.virtual_memory()
-    limit, used = memory_limit(root)
-    whole = memory.total if limit is None else min(limit, memory.total)
-    room = memory.available if limit is None else min(memory.available, max(limit - used, 0))
+    whole, room = memory(root)
     disk = shutil.disk_usage(folder)
     return Machine(cores(root), whole, room, disk.total, disk.free, gpus())
+
+
+def memory(root: Path = CGROUP) -> tuple[int, int]:
+    """(all, free) bytes of memory that this process may hold."""
+    host = psutil.virtual_memory()
+    limit, used = memory_limit(root)
+    if limit is None:
+        return host.total, host.available
+    return min(limit, host.total), min(host.available, max(limit - used, 0))
 
 
 def cores(root: Path = CGROUP) -> float:

@@ -2,12 +2,15 @@
 
 import weakref
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import psutil
 import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from gonogo.training.machine import memory
 from gonogo.watch.patch import Undo, quietly, tap
 from gonogo.watch.tracer import Tracer
 
@@ -63,7 +66,7 @@ def note(tracer: Tracer, optimizer: Optimizer) -> None:
     facts: dict[str, Any] = {"optimizer": number, "lr": rates(optimizer), "had_gradient": tracer.had_gradient}
     facts |= {"held": len(held), "with_gradient": len(with_gradient)}
     if tracer.sampled:
-        facts |= look(with_gradient) | resident()
+        facts |= look(with_gradient) | resident() | on_device()
     tracer.emit("step", backwards=tracer.backwards, **facts)
 
 
@@ -79,12 +82,21 @@ def look(parameters: list[torch.Tensor]) -> dict[str, Any]:
 
 
 def resident() -> dict[str, int]:
-    """Resident memory of this process, bytes, where Linux tells it."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slower
-            return {"resident": int(file.read().split()[1]) * 4096}
-    except OSError:
+    """Memory that this process holds, and what it may hold, bytes."""
+    return {"resident": psutil.Process().memory_info().rss, "memory": _memory()}
+
+
+@cache
+def _memory() -> int:
+    return memory()[0]
+
+
+def on_device() -> dict[str, int]:
+    """Of the GPU that is in use: the most that torch has handed out, and all of it, bytes; nothing is waited for."""
+    if not torch.cuda.is_initialized():  # asking would make a context, which the script's workers could not fork
         return {}
+    whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    return {"device_peak": torch.cuda.max_memory_allocated(), "device_memory": whole}
 
 
 def norms(tensors: Sequence[torch.Tensor], order: float = float("inf")) -> Sequence[torch.Tensor]:
