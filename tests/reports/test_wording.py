@@ -1,6 +1,8 @@
 import pytest
+from tests.reports.conftest import make_report, make_result
 
 from gonogo.core.criterion import at_least, at_most, within
+from gonogo.core.measurement import Evidence
 from gonogo.reports import wording
 from gonogo.reports.wording import State
 
@@ -65,3 +67,15 @@ def test_the_tally_counts_every_result_once(no_go):
     tally = wording.tally(no_go.results)
     assert sum(tally.values()) == len(no_go.results)
     assert tally[State.SKIP] == 6
+
+
+def test_a_go_of_what_was_only_read_does_not_say_ready():
+    read = make_result("code.stubs", evidence=Evidence.READ)
+    assert wording.headline(make_report(read)) == "GO: nothing wrong was found by reading; nothing was run"
+    measured = make_result("model.determinism", evidence=Evidence.FULL)
+    assert wording.headline(make_report(read, measured)) == "GO: ready to launch"
+
+
+def test_a_go_of_a_watched_script_speaks_of_what_was_seen():
+    seen = make_result("watch.clearing", evidence=Evidence.SCALED)
+    assert wording.headline(make_report(seen)) == "GO: nothing wrong in what was seen of the training"

@@ -57,10 +57,9 @@ def launch(report: Report) -> Launch:
         needs = tuple(replace(need, what=f"{need.what}, of the proxy") for need in needs)
         unknown.append(("the full-size run", f"only its proxy was measured: {report.proxy}"))
     because = wording.cause(report)
-    sentence = wording.VERDICTS[report.verdict].sentence
     return Launch(
         ready=report.verdict is Decision.GO,
-        answer=f"{wording.sentence(sentence)}{f': {because}' if because else ''}.",
+        answer=f"{wording.sentence(wording.answer(report))}{f': {because}' if because else ''}.",
         blockers=report.reasons,
         needs=needs,
         unknown=tuple(unknown),

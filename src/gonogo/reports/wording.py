@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gonogo.core.criterion import Criterion, Interval, Status, number
+from gonogo.core.measurement import Evidence
 from gonogo.core.plan import Skip
 from gonogo.core.report import Decision, Report, Result
 
@@ -78,7 +79,17 @@ def state(result: Result) -> State:
 def headline(report: Report) -> str:
     """'NO-GO: do not launch (2 checks failed)': the answer in one line."""
     because = cause(report)
-    return f"{report.verdict.value}: {VERDICTS[report.verdict].sentence}{f' ({because})' if because else ''}"
+    return f"{report.verdict.value}: {answer(report)}{f' ({because})' if because else ''}"
+
+
+def answer(report: Report) -> str:
+    """'ready to launch', or less where a GO says less: of code that was only read, of a script's first steps."""
+    if report.verdict is Decision.GO:
+        if all(result.evidence in (Evidence.READ, Evidence.DECLARED) for result in report.ran):
+            return "nothing wrong was found by reading; nothing was run"
+        if all(result.category == "watch" for result in report.ran):
+            return "nothing wrong in what was seen of the training"
+    return VERDICTS[report.verdict].sentence
 
 
 def cause(report: Report) -> str:
