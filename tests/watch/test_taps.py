@@ -213,3 +213,26 @@ def test_a_compiled_model_has_one_graph_under_watch(parts):
         compiled = torch.compile(lambda a, b: functional.cross_entropy(model(a), b), backend="eager", fullgraph=True)
         compiled(x, y).backward()
     assert len(watch.recording.of("backward")) == 1
+
+
+def test_an_optimizer_that_steps_to_draw_a_schedule_trains_nothing(parts):
+    drawn = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+
+    def loop():
+        for _ in range(5):
+            drawn.step()
+        train(parts, 4)
+
+    recording = record(loop)
+    assert (recording.steps, len(recording.of("idle"))) == (4, 5)
+
+
+def test_a_step_without_backward_is_a_step_if_the_model_ran(parts):
+    model, optimizer, x, _ = parts
+
+    def loop():
+        for _ in range(4):
+            model(x)
+            optimizer.step()
+
+    assert record(loop).steps == 4

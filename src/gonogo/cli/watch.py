@@ -18,6 +18,7 @@ from gonogo.watch import launch
 from gonogo.watch.orders import DEFAULT_SECONDS, DEFAULT_STEPS, Orders
 
 NOT_SEEN = "no optimizer step was seen, so nothing can be said of the training"
+BY_HAND = "no optimizer of torch.optim was made: weights that the script changes by its own hand cannot be followed"
 
 
 def watch(
@@ -71,7 +72,7 @@ def _notes(seen: Recording, ended: launch.Ended) -> tuple[str, ...]:
         how = "reached its own end" if end["how"] == "exit" and not ended.code else ended.told
         told.append(f"the script {how} before it had to be stopped; what it did until then was judged")
     if not seen.steps:
-        told.append(NOT_SEEN)
+        told.append(NOT_SEEN if seen.of("optimizer") or not seen.of("backward") else BY_HAND)
     told += [f"the watch could not follow {event['where']}: {event['error']}" for event in seen.of("mistake")]
     return tuple(told)
 

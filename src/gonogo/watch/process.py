@@ -15,6 +15,8 @@ from gonogo.watch.orders import Orders
 from gonogo.watch.taps import begin, loaders
 from gonogo.watch.tracer import Tracer
 
+UNSTEPPED = 4  # backward passes in the place of an optimizer step, where there is no optimizer
+
 
 def watch_process(orders: Orders) -> None:
     """Watch this whole process, write a file of its own, end it when enough was seen."""
@@ -43,16 +45,21 @@ def _stop_after(tracer: Tracer, orders: Orders) -> None:
     ending = Ending(lambda: loaders.shut_down(tracer))
     first: list[float] = []
 
-    def stop_when_done() -> None:
+    def stop_if(enough: bool) -> None:
         now = time.perf_counter()
         if not first:
             first.append(now)
-        if tracer.steps >= orders.steps and now - first[0] >= orders.seconds:
+        if enough and now - first[0] >= orders.seconds:
             tracer.end("steps")
             tracer.after_end = ending.stop
             ending.stop()
 
-    tracer.on_step.append(stop_when_done)
+    def after_backward() -> None:
+        if not tracer.all_of("optimizer"):  # weights that the script changes by its own hand: no step will ever come
+            stop_if(tracer.backwards >= UNSTEPPED * orders.steps)
+
+    tracer.on_step.append(lambda: stop_if(tracer.steps >= orders.steps))
+    tracer.on_backward.append(after_backward)
 
 
 def _tell_errors(tracer: Tracer) -> None:

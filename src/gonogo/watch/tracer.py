@@ -20,11 +20,12 @@ class Tracer:
 
     def __init__(self, write: Callable[[str], Any], flush: Callable[[], Any], every: int = EVERY) -> None:
         self.write, self.flush, self.every = write, flush, every
-        self.active, self.steps, self.backwards = True, 0, 0
+        self.active, self.steps, self.backwards, self.forwards = True, 0, 0, 0
         self.reading: int | None = None  # the pass over a loader from which the last batch came
         self.thread = threading.get_ident()
         self.started = self.flushed = time.perf_counter()
         self.on_step: list[Callable[[], None]] = []  # what the taps want to do after each step
+        self.on_backward: list[Callable[[], None]] = []  # and after each backward pass
         self.on_end: list[Callable[[], None]] = []
         self.after_end: Callable[[], None] | None = None  # what a step does when enough was seen
         self.read_by_workers: Callable[[], Any] = lambda: None  # (data, worker_init_fn) of the pass that is read
@@ -111,4 +112,5 @@ class Tracer:
         while self.undo:
             self.undo.pop()()
         self.on_step.clear()
+        self.on_backward.clear()
         self.on_end.clear()

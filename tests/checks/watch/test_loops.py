@@ -251,3 +251,49 @@ def test_gradients_may_come_from_autograd_grad():
             optimizer.step()
 
     assert failed(loop) == []
+
+
+def statuses(loop) -> dict[str, Status]:
+    """How each check ends that has something to judge."""
+    torch.manual_seed(0)
+    report = run(Subject(name="loop", recording=record(loop)), "watch", device="cpu", among="watch.")
+    return {result.id: result.status for result in report.results}
+
+
+def test_a_loss_may_rise_towards_a_target_that_a_network_computes():
+    x, _ = data()
+    model, target = nn.Linear(6, 1), nn.Linear(6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scale = [1.0]
+
+    def loop():
+        for _ in range(40):
+            scale[0] *= 1.2
+            with torch.no_grad():
+                wanted = scale[0] * target(x)
+            optimizer.zero_grad()
+            functional.mse_loss(model(x), wanted).backward()
+            optimizer.step()
+
+    assert statuses(loop)["watch.trend"] is Status.PASS
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+def test_a_schedule_may_be_drawn_before_training():
+    x, y = data()
+    model = network()
+
+    def loop():
+        drawn = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        path = torch.optim.lr_scheduler.CosineAnnealingLR(drawn, T_max=10)
+        for _ in range(100):
+            drawn.step()
+            path.step()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    found = statuses(loop)
+    assert {found["watch.parameters"], found["watch.schedule"]} == {Status.PASS, Status.SKIP}

@@ -43,7 +43,7 @@ def schedule(session: Session) -> Observation:
     Source: accelerate issue 963; transformers issue 24088; pytorch.org, "How to adjust learning rate".
     """
     recording = session.subject.recording or Recording(())
-    built = recording.of("scheduler")
+    built = [event for event in recording.of("scheduler") if not _drawn(event, recording)]
     if not built or recording.steps < LEAST:
         raise NotApplicable("no scheduler was seen" if not built else f"fewer than {LEAST} steps were seen")
     ticks = recording.by("scheduler", "tick")
@@ -61,6 +61,12 @@ def schedule(session: Session) -> Observation:
     ]
     columns = ("scheduler", "steps", "length", "made at", "stepped at")
     return evidence.observed(measured, [Table("Schedulers", columns, tuple(rows))])
+
+
+def _drawn(built: Event, recording: Recording) -> bool:
+    """Is it stepped with an optimizer that trains nothing, to draw the path of the rate?"""
+    mine = [e["kind"] for e in recording.of("step", "idle") if e["optimizer"] == built["optimizer"]]
+    return mine.count("idle") > mine.count("step")
 
 
 def _length(event: Event) -> int:

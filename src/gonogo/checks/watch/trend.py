@@ -29,7 +29,9 @@ def trend(session: Session) -> Observation:
     """The loss moves, and not away | The loss stands still or runs away
 
     What: `rise` is the median of the last third of the differentiated values over that of the first third, where one
-        optimizer steps and all values are positive; `constant` is 1 if all values are the same number.
+        optimizer steps, all values are positive and mean the same all along: a target that a network computes, or data
+        that the model itself brings about, as in reinforcement learning, make them rise in health. `constant` is 1 if
+        all values are the same number.
     Why: a learning rate that is too large, a sign, or an optimizer of another model show in the first steps.
     Fix: mend what other checks found first; then lower the learning rate, or add a warm-up.
     Shapes: any.
@@ -43,10 +45,19 @@ def trend(session: Session) -> Observation:
     third = len(values) // 3
     first, last = statistics.median(values[:third]), statistics.median(values[-third:])
     measured = {"constant": Measurement(int(len(set(values)) == 1), n=len(values))}
-    if min(values) > 0:
+    if min(values) > 0 and not _moving(recording):
         measured["rise"] = Measurement(last / first, n=len(values))
     rows = tuple(enumerate(values))
     return evidence.observed(measured, [Table("Loss", ("backward pass", "value"), rows, kind="line")])
+
+
+def _moving(recording: Recording) -> bool:
+    """Does a network bring about targets or data: is there a forward pass without gradient that evaluates nothing?"""
+    trained = evidence.trained(recording)
+    calls = recording.of("call")
+    blind = [one for one in calls if not one["grad"] and (one["training"] or one["model"] not in trained)]
+    often = len({one["step"] for one in blind}) > recording.steps / 2
+    return often or len(blind) > len(calls) / 2
 
 
 @fault(toy="watched", expect=Status.WARN)

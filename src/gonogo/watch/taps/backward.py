@@ -25,7 +25,11 @@ def install(tracer: Tracer) -> list[Undo]:
             if tracer.here:
                 tracer.backwards += 1
                 note(tracer, tensors, marks)
-            return old(tensors, *given, **named)
+            answer = old(tensors, *given, **named)
+            if tracer.here:
+                for act in tracer.on_backward:
+                    act()
+            return answer
 
         return backward
 

@@ -67,6 +67,7 @@ class _Calls:
 @quietly
 def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> None:
     """Tell of one forward pass."""
+    tracer.forwards += 1
     number, new = tracer.number("model", module)
     grad = torch.is_grad_enabled()
     facts: dict[str, Any] = {"model": number, "training": module.training, "grad": grad, "pass": tracer.reading}

@@ -18,20 +18,24 @@ from gonogo.watch.tracer import Tracer
 def install(tracer: Tracer) -> list[Undo]:
     """See optimizers being built and stepping. The post hook fires once under every framework."""
     under_way: list[weakref.ref[Optimizer]] = []  # a wrapper's step may call that of the optimizer inside
+    work: dict[int, tuple[int, int]] = {}  # forward and backward passes before the last step of each optimizer
 
     def before(optimizer: Optimizer, *_: Any) -> None:
         if any(ref() is optimizer for ref in under_way):  # its last step raised
             under_way.clear()
         under_way.append(weakref.ref(optimizer))
+        introduce(tracer, optimizer)
         tracer.stepping = True
-        tracer.had_gradient = any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+        tracer.had_gradient = _with_gradient(optimizer)
 
     def after(optimizer: Optimizer, *_: Any) -> None:
         while under_way and under_way.pop()() is not optimizer:
             pass
         tracer.stepping = bool(under_way)
         if not under_way and tracer.mine:
-            _stepped(tracer, optimizer)
+            number, done = tracer.number("optimizer", optimizer)[0], (tracer.forwards, tracer.backwards)
+            _stepped(tracer, optimizer, idle=work.get(number, (0, 0)) == done and not _with_gradient(optimizer))
+            work[number] = done
 
     def built(_: None, optimizer: Optimizer, *__: Any, **___: Any) -> None:
         introduce(tracer, optimizer)
@@ -40,8 +44,14 @@ def install(tracer: Tracer) -> list[Undo]:
     return [*(handle.remove for handle in handles), tap(tracer, Optimizer, "__init__", after=built)]
 
 
-def _stepped(tracer: Tracer, optimizer: Optimizer) -> None:
-    if tracer.active:
+def _with_gradient(optimizer: Optimizer) -> bool:
+    return any(p.grad is not None for group in optimizer.param_groups for p in group["params"])
+
+
+def _stepped(tracer: Tracer, optimizer: Optimizer, *, idle: bool) -> None:
+    if tracer.active and idle and not tracer.had_gradient:  # a schedule is drawn, say: nothing was trained
+        tracer.emit("idle", optimizer=tracer.number("optimizer", optimizer)[0])
+    elif tracer.active:
         note(tracer, optimizer)
         tracer.stepped()
     elif tracer.after_end is not None:
@@ -59,7 +69,6 @@ def introduce(tracer: Tracer, optimizer: Optimizer) -> None:
 @quietly
 def note(tracer: Tracer, optimizer: Optimizer) -> None:
     """Tell of a step that is over; gradients are still there, in every framework."""
-    introduce(tracer, optimizer)
     number, _ = tracer.number("optimizer", optimizer)
     held = [p for group in optimizer.param_groups for p in group["params"]]
     with_gradient = [p for p in held if p.grad is not None]

@@ -1,0 +1,42 @@
+"""When a watched process has shown enough."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gonogo.watch import process
+from gonogo.watch.orders import Orders
+from gonogo.watch.tracer import Tracer
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    """A tracer that ends after 2 steps, and how often it was told to."""
+    stops = []
+    monkeypatch.setattr(process, "Ending", lambda _: SimpleNamespace(stop=lambda: stops.append(1)))
+    tracer = Tracer(lambda _: None, lambda: None)
+    process._stop_after(tracer, Orders(tmp_path, 2, 0.0))
+    return tracer, stops
+
+
+def test_weights_that_are_changed_by_hand_end_after_four_backward_passes_per_step(watched):
+    tracer, stops = watched
+    tracer.backwards = 7
+    tracer.on_backward[0]()
+    assert not stops
+    tracer.backwards = 8
+    tracer.on_backward[0]()
+    assert stops
+
+
+def test_where_there_is_an_optimizer_its_steps_are_waited_for(watched):
+    tracer, stops = watched
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    tracer.number("optimizer", optimizer)
+    tracer.backwards = 800
+    tracer.on_backward[0]()
+    assert not stops
+    tracer.steps = 2
+    tracer.on_step[0]()
+    assert stops
