@@ -9,10 +9,10 @@ from pathlib import Path
 
 import traceability
 
-from gonogo.core import pages, profile
+from gonogo.core import profile
 from gonogo.core.catalogue import INDEX, discover, to_json
 from gonogo.core.check import Check
-from gonogo.reports import as_json
+from gonogo.reports import as_json, pages
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "gonogo"

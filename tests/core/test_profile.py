@@ -72,6 +72,7 @@ def test_profiles_that_extend_each_other_are_refused(load):
         ("requird: []", r"requird: unknown key .* Did you mean 'required'\?"),
         ("checks: {a.b: {parms: {}}}", r"checks\.a\.b\.parms: unknown key .* Did you mean 'params'\?"),
         ("time_limit: {fti: 3}", r"time_limit\.fti: unknown key .* Did you mean 'fit'\?"),
+        ("watch: {divergance: stop}", r"watch\.divergance: unknown key .* Did you mean 'divergence'\?"),
         (
             "waivers: [{check: a, reason: r, untill: 2027-01-01}]",
             r"waivers\.0\.untill: unknown .* Did you mean 'until'\?",
@@ -103,6 +104,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_name_at_every_level(lo
         ("checks: {a.b: {limits: {x: {fail: low}}}}", r"checks\.a\.b\.limits\.x\.fail: 'low' was found"),
         ("checks: {a.b: {limits: {x: {fail: .inf}}}}", r"checks\.a\.b\.limits\.x\.fail: inf was found.* finite"),
         ("checks: {a.b: {limits: {x: 3}}}", r"checks\.a\.b\.limits\.x: 3 was found"),
+        ("watch: {nan: halt}", r"watch\.nan: 'halt' was found: input should be 'stop', 'alert', 'log' or 'off'"),
+        ("watch: stop", "watch: 'stop' was found, a mapping of settings"),
         ("waivers: {check: a}", r"waivers: \{'check': 'a'\} was found, a list of waivers"),
         ("waivers: 3", "waivers: 3 was found, a list"),
         ("waivers: [3]", r"waivers\.0: 3 was found"),
@@ -120,6 +123,18 @@ def test_an_unknown_key_is_refused_with_the_nearest_valid_name_at_every_level(lo
 def test_a_wrong_value_is_refused_with_its_path_and_what_was_found(load, text, words):
     with pytest.raises(ProfileError, match=rf"mine\.yaml: .*{words}"):
         load(text)
+
+
+def test_single_settings_of_the_watch_change_those_of_the_profile_below(load):
+    profile = load("extends: b.yaml\nwatch: {spike: alert}", b="watch: {nan: alert, spike: stop}")
+    assert (profile.watch.nan, profile.watch.spike, profile.watch.memory) == ("alert", "alert", "alert")
+
+
+def test_the_address_of_a_webhook_is_shown_nowhere(load):
+    assert "secret" not in str(load("watch: {webhook: 'https://host/secret'}").model_dump(mode="json"))
+    with pytest.raises(ProfileError, match=r"watch\.webhook: no address") as raised:
+        load("watch: {webhook: 'hooks.host/secret'}")
+    assert "host" not in str(raised.value)
 
 
 def test_a_file_in_another_encoding_is_refused_in_words(tmp_path):

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gonogo.core.watch_settings import WatchSettings
 from gonogo.watch.live_detectors import Detectors, Look
-from gonogo.watch.live_settings import Settings
 
 GIB = 2**30
 
 
 def found(looks, **settings):
-    detectors = Detectors(Settings(**settings))
+    detectors = Detectors(WatchSettings(**settings))
     return [finding.kind for look in looks for finding in detectors.see(look)]
 
 
@@ -48,7 +48,7 @@ def test_a_loss_that_stays_half_above_its_start_diverges():
 
 
 def test_two_losses_that_play_against_each_other_need_not_fall():
-    detectors = Detectors(Settings(), one_loss=False)
+    detectors = Detectors(WatchSettings(), one_loss=False)
     assert not [kind for look in of_losses([1 + n / 40 for n in range(400)]) for kind in detectors.see(look)]
 
 

@@ -6,7 +6,7 @@ import typer
 
 from gonogo.cli.show import installed_plugins
 from gonogo.core.catalogue import load_index
-from gonogo.core.pages import as_page
+from gonogo.reports.pages import as_page
 
 
 def explain(check_id: Annotated[str, typer.Argument(metavar="ID", help="Such as learning.one-batch-fit.")]) -> None:

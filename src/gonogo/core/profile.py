@@ -11,10 +11,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gonogo.core.check import Effort
+from gonogo.core.watch_settings import WatchSettings
 from gonogo.errors import ProfileError, did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 Limit = float | None | tuple[float | None, float | None]
+_SHAPES = (
+    ("checks", dict, "a mapping of check ids"),
+    ("watch", dict, "a mapping of settings"),
+    ("waivers", list, "a list of waivers"),
+)
 BUILTIN = ("quick", "standard", "full", "static", "watch")
 
 
@@ -63,7 +69,8 @@ class Profile(_Strict):
     seed: int = 0
     checks: dict[str, CheckSettings] = {}
     waivers: tuple[Waiver, ...] = ()
-    watch: dict[str, Any] = {}  # of the watch during training, which reads it itself (gonogo.watch.live_settings)
+    # Of the watch during training; no report shows it: the address of a webhook may be a secret.
+    watch: WatchSettings = Field(default=WatchSettings(), exclude=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,7 @@ def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, 
     for key in ("budget", "memory_limit"):
         if isinstance(own.get(key), str):
             own[key] = (seconds if key == "budget" else size)(own[key], f"{name}: {key}")
-    for key, kind, expected in (("checks", dict, "a mapping of check ids"), ("waivers", list, "a list of waivers")):
+    for key, kind, expected in _SHAPES:
         if not isinstance(own.get(key) or kind(), kind):
             raise ProfileError(f"{name}: {key}: {own[key]!r} was found, {expected} was expected")
     parent_name = own.get("extends")
@@ -122,13 +129,13 @@ def _merged(name: str, seen: tuple[str, ...], base: Path = Path()) -> dict[str, 
     if not isinstance(parent_name, str):
         raise ProfileError(f"{name}: extends: {parent_name!r} was found, a profile name or path was expected")
     parent = _merged(parent_name, (*seen, name), folder)
-    checks = _overlaid(parent.get("checks") or {}, own.get("checks") or {})
+    laid = {key: _overlaid(parent.get(key) or {}, own.get(key) or {}) for key in ("checks", "watch")}
     waivers = [*(parent.get("waivers") or []), *(own.get("waivers") or [])]
-    return {**parent, **own, "checks": checks, "waivers": waivers}
+    return {**parent, **own, **laid, "waivers": waivers}
 
 
 def _overlaid(below: Any, above: Any) -> Any:
-    """Settings of checks in `above` change single parameters and limits of those in `below`, not all of them."""
+    """Settings in `above` change single parameters and limits of those in `below`, not all of them."""
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return {**below, **{key: _overlaid(below[key], value) if key in below else value for key, value in above.items()}}
@@ -204,11 +211,13 @@ def _explain(name: str, error: ValidationError) -> str:
     depth = {"params": 4, "limits": 5}.get(where[2]) if len(where) > 2 else None
     path = ".".join(where[:depth])
     if first["type"] == "extra_forbidden":
-        models = {"waivers": Waiver, "time_limit": TimeLimit, "checks": CheckSettings}
+        models = {"waivers": Waiver, "time_limit": TimeLimit, "checks": CheckSettings, "watch": WatchSettings}
         key, valid = where[-1], list((models[where[0]] if len(where) > 1 else Profile).model_fields)
         return f"{name}: {path}: unknown key {key!r}. It takes: {', '.join(valid)}.{did_you_mean(key, valid)}"
     if first["type"] == "missing":
         return f"{name}: {path}: missing; it is compulsory"
+    if path == "watch.webhook":
+        return f"{name}: {path}: no address of http or https (what was found may be a secret, so it is not shown)"
     if depth == 4:
         return f"{name}: {path}: {first['input']!r} was found, a number, a text or true/false was expected"
     return f"{name}: {path}: {first['input']!r} was found: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -1,6 +1,6 @@
 """The watch that stays on during the real training: looks every few steps, tells what is wrong, stops if told to.
 
-    live_settings   reactions and limits: the part `watch:` of a profile
+    live_settings   reactions and limits: those of a profile, and changes
     live_taps       what it hears at every step, without waiting for a GPU
     live_gauges     what it reads at a look
     live_detectors  what is wrong; pure Python
@@ -25,13 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gonogo.core.watch_settings import WatchSettings
 from gonogo.reports.sinks import open_tracker
 from gonogo.watch import patch
 from gonogo.watch.live_detectors import Detectors, Finding, Look
 from gonogo.watch.live_gauges import Gates, device_use, gradients, memory, values_of
 from gonogo.watch.live_log import Log
 from gonogo.watch.live_post import Post, Receiver, Webhook
-from gonogo.watch.live_settings import Settings
 from gonogo.watch.live_taps import Ears
 from gonogo.watch.taps.optimizers import rates
 
@@ -45,7 +45,7 @@ class Live:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WatchSettings,
         folder: Path = FOLDER,
         sinks: Sequence[Receiver] = (),
         on_alert: Callable[[Finding], Any] | None = None,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from gonogo.watch.live_settings import Settings
+from gonogo.core.watch_settings import WatchSettings
 
 WINDOW = 50  # losses
 RISE, CREEP = 3.0, 1.5  # of the loss over its start: at once, and for four windows
@@ -72,7 +72,7 @@ class Nan:
 class Trend:
     """A loss that does not fall, runs away, or jumps."""
 
-    def __init__(self, limits: Settings) -> None:
+    def __init__(self, limits: WatchSettings) -> None:
         self.limits = limits
         self.start: list[float] = []
         self.recent: deque[float] = deque(maxlen=4 * WINDOW)
@@ -220,7 +220,7 @@ class Rate:
 class Detectors:
     """All of them; each kind is told once, spikes at most once in a hundred steps."""
 
-    def __init__(self, limits: Settings, one_loss: bool = True) -> None:
+    def __init__(self, limits: WatchSettings, one_loss: bool = True) -> None:
         trends = (Trend(limits),) if one_loss else ()  # of two that play against each other none need fall
         self.all = (Nan(), *trends, Waiting(), Memory(), Collapse(), Rate())
         self.told: dict[str, int] = {}

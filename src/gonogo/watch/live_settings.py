@@ -1,57 +1,27 @@
-"""What a watch during training looks for, and what it does when it finds it: the part `watch:` of a profile."""
+"""The settings of a watch during training: those of a profile, with single changes."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from gonogo.core.profile import load_profile
+from gonogo.core.watch_settings import WatchSettings
 from gonogo.errors import ProfileError, did_you_mean
 
-Reaction = Literal["stop", "alert", "log", "off"]
-Count = Annotated[int, Field(gt=0)]
-Positive = Annotated[float, Field(gt=0)]
 
-
-class Settings(BaseModel):
-    """Reactions, limits, and where things go. Only `nan` stops by default: the rest are statistics."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    nan: Reaction = "stop"  # the optimizer stepped with gradients that are not finite
-    nan_batch: Reaction = "alert"  # a loss was not finite, but no gradient that was looked at
-    no_fall: Reaction = "alert"
-    divergence: Reaction = "alert"
-    spike: Reaction = "log"
-    dead_loader: Reaction = "alert"
-    data_wait: Reaction = "log"
-    memory: Reaction = "alert"
-    collapse: Reaction = "alert"
-    learning_rate: Reaction = "alert"
-
-    every: Count = 10  # steps between two looks; the first ten steps are looked at one by one
-    no_fall_epochs: Count = 5
-    no_fall_steps: Count = 2000  # where epochs are longer than that
-    loader_seconds: Positive = 600.0  # without a batch
-    gates: tuple[str, ...] = ()  # names of modules whose output is a gate or shares of streams
-    trackers: tuple[Literal["mlflow", "wandb", "tensorboard"], ...] = ()
-    webhook: str | None = Field(default=None, pattern=r"^https?://\S+$", repr=False)
-    log_bytes: Count = 5_000_000  # of one file
-    log_files: Count = 5
-
-
-def settings_of(profile: str | Mapping[str, Any] | None, changes: Mapping[str, Any]) -> Settings:
+def settings_of(profile: str | Mapping[str, Any] | None, changes: Mapping[str, Any]) -> WatchSettings:
     """The settings in a profile (name, path, or the mapping below its `watch:`), with single changes.
 
     Raises:
         ProfileError: An unknown key or a value that does not fit; the message has the nearest valid name.
     """
-    below = load_profile(profile).watch if isinstance(profile, str) else profile or {}
+    below = load_profile(profile).watch.model_dump(exclude_unset=True) if isinstance(profile, str) else profile or {}
     try:
-        return Settings.model_validate({**below, **changes})
+        return WatchSettings.model_validate({**below, **changes})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]  # the address of a webhook may be a secret
-        key, valid = str(first["loc"][0]), list(Settings.model_fields)
+        key, valid = str(first["loc"][0]), list(WatchSettings.model_fields)
         if first["type"] == "extra_forbidden":
             text = f"unknown key. It takes: {', '.join(valid)}.{did_you_mean(key, valid)}"
         else:

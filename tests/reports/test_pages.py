@@ -1,12 +1,18 @@
 import pytest
+from tests.core.conftest import CRITERION, DOC
 
 from gonogo.core.catalogue import Catalogue, load_index
-from gonogo.core.check import Fault, Param
+from gonogo.core.check import Check, Effort, Fault, Param
 from gonogo.core.criterion import Status, at_most
-from gonogo.core.pages import as_index, as_page
+from gonogo.reports.pages import as_index, as_page
 
 
-def test_a_page_has_every_part_of_the_check(make_check):
+def make_check(check_id, **fields):
+    plain = {"needs": (), "effort": Effort.READ, "criteria": (CRITERION,), "doc": DOC}
+    return Check(id=check_id, module="nowhere", name="nothing", **{**plain, **fields})
+
+
+def test_a_page_has_every_part_of_the_check():
     check = make_check(
         "data.a",
         params=(Param("rows", "int", 3),),
@@ -24,7 +30,7 @@ def test_a_page_has_every_part_of_the_check(make_check):
         assert part in page
 
 
-def test_a_page_of_a_check_without_parameters_says_so(make_check):
+def test_a_page_of_a_check_without_parameters_says_so():
     assert "**Parameters**\n\nNone." in as_page(make_check("data.a"))
 
 
@@ -36,12 +42,12 @@ def test_a_page_of_a_check_without_parameters_says_so(make_check):
         ({"warn": 1, "fail": 2}, "PASS at most 1, FAIL unless at most 2, WARN between."),
     ],
 )
-def test_limits_are_described_as_they_judge(make_check, limits, words):
+def test_limits_are_described_as_they_judge(limits, words):
     check = make_check("data.a", criteria=(at_most("m", **limits, source="a test"),))
     assert f"- `m`: {words} Source: a test." in as_page(check)
 
 
-def test_the_index_links_every_check_to_its_page(make_check):
+def test_the_index_links_every_check_to_its_page():
     text = as_index(Catalogue((make_check("data.a"), make_check("data.b"))))
     assert "| [data.a](data.a.md) | READ | all is well |" in text
     assert text.count("\n| [") == 2
