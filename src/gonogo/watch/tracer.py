@@ -31,6 +31,7 @@ class Tracer:
         self.read_by_workers: Callable[[], Any] = lambda: None  # (data, worker_init_fn) of the pass that is read
         self.had_gradient = False  # did the optimizer that steps have any gradient before?
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
+        self.weighed = 0.0  # when the memory of the process was last read
         self.evaluated = False  # was there a pass without gradient since the last step?
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass
         self.undo: list[Undo] = []

@@ -64,6 +64,8 @@ def _epoch(recording: Recording) -> dict[str, Measurement]:
 def _memory(steps: list[Event]) -> dict[str, Measurement]:
     held, whole = ("device_peak", "device_memory") if any(event.get("device_peak") for event in steps) else PROCESS
     peak = max(event.get(held, 0) for event in steps)
+    if not peak:
+        return {}
     return {
         "peak": Measurement(peak, "By"),
         "headroom": Measurement(1 - peak / max(event.get(whole, 1) for event in steps)),

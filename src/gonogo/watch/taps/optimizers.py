@@ -1,18 +1,19 @@
 """Optimizers: every step, what it had in hand, and which parameters ever got a gradient."""
 
+import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import psutil
 import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from gonogo.training.machine import memory
 from gonogo.watch.patch import Undo, quietly, tap
 from gonogo.watch.tracer import Tracer
+
+PAUSE = 0.05  # seconds between two readings of the memory
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -75,7 +76,10 @@ def note(tracer: Tracer, optimizer: Optimizer) -> None:
     facts: dict[str, Any] = {"optimizer": number, "lr": rates(optimizer), "had_gradient": tracer.had_gradient}
     facts |= {"held": len(held), "with_gradient": len(with_gradient)}
     if tracer.sampled:
-        facts |= look(with_gradient) | resident() | on_device()
+        facts |= look(with_gradient) | on_device()
+    if tracer.sampled or time.perf_counter() - tracer.weighed > PAUSE:
+        facts |= resident()
+        tracer.weighed = time.perf_counter()
     tracer.emit("step", backwards=tracer.backwards, **facts)
 
 
@@ -92,12 +96,20 @@ def look(parameters: list[torch.Tensor]) -> dict[str, Any]:
 
 def resident() -> dict[str, int]:
     """Memory that this process holds, and what it may hold, bytes."""
-    return {"resident": psutil.Process().memory_info().rss, "memory": _memory()}
+    held, whole = _memory()
+    return {"resident": held(), "memory": whole} if whole else {}
 
 
 @cache
-def _memory() -> int:
-    return memory()[0]
+def _memory() -> tuple[Callable[[], int], int]:
+    try:
+        import psutil
+
+        from gonogo.training.machine import memory
+    except ImportError:  # the script's interpreter need not be gonogo's
+        return int, 0
+    process = psutil.Process()
+    return lambda: process.memory_info().rss, memory()[0]
 
 
 def on_device() -> dict[str, int]:
