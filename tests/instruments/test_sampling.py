@@ -61,13 +61,15 @@ def test_snapshots_are_said_in_human_units():
 
 
 @pytest.mark.requirement("MAFT-5.2", "MAFT-10.3")
-def test_use_over_time_is_a_line():
+def test_use_over_time_is_a_line_for_each_unit():
     with Sampler(every=0.01) as sampler:
         time.sleep(0.05)
-    table = sampler.table()
-    assert (table.kind, len(table.columns)) == ("line", 3)
-    seconds = [row[0] for row in table.rows]
-    assert seconds == sorted(seconds)  # type: ignore[type-var]
+    tables = sampler.tables()
+    assert [table.kind for table in tables] == ["line", "line"]
+    assert [table.columns[1] for table in tables] == ["memory of the run (MB)", "processors"]
+    for table in tables:
+        seconds = [row[0] for row in table.rows]
+        assert seconds == sorted(seconds)  # type: ignore[type-var]
 
 
 def test_the_load_of_a_busy_process_is_about_one_processor():

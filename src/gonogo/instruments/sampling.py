@@ -104,13 +104,16 @@ class Sampler:
             raise ValueError(f"no snapshot has a field {name!r}; it has: {', '.join(known)}")
         return max((value for one in self.snapshots if (value := getattr(one, name)) is not None), default=0.0)
 
-    def table(self) -> Table:
-        """Use over time, memory in megabytes."""
-        columns = ("second", "processors", "memory of the run (MB)", "GPU memory (MB)")
-        rows = [(one.seconds, one.processor, one.resident / 1e6, one.gpu / 1e6) for one in self.snapshots]
-        with_gpu = any(one.gpu for one in self.snapshots)
-        shown = rows if with_gpu else [row[:3] for row in rows]
-        return Table("Resources over time", columns if with_gpu else columns[:3], tuple(shown), kind="line")
+    def tables(self) -> tuple[Table, Table]:
+        """Use over time, a table for each unit: one axis cannot hold both."""
+        processors = tuple((one.seconds, one.processor) for one in self.snapshots)
+        columns = ("second", "memory of the run (MB)", "GPU memory (MB)")
+        memory = [(one.seconds, one.resident / 1e6, one.gpu / 1e6) for one in self.snapshots]
+        shown = 3 if any(one.gpu for one in self.snapshots) else 2
+        return (
+            Table("Memory over time", columns[:shown], tuple(row[:shown] for row in memory), kind="line"),
+            Table("Processors over time", ("second", "processors"), processors, kind="line"),
+        )
 
     def _run(self) -> None:
         while not self._ended.wait(self.every):

@@ -20,7 +20,7 @@ def seen(subject: Subject) -> tuple[Observation, dict[str, str]]:
 def test_use_over_time_is_drawn_and_peaks_are_said_for_people():
     found, _ = seen(TOYS["classifier"]())
     assert found.tables[0].kind == "line"
-    peaks = {str(row[0]): str(row[1]) for row in found.tables[1].rows}
+    peaks = {str(row[0]): str(row[1]) for row in found.tables[2].rows}
     assert peaks["resident"].endswith(("MB", "GB"))
     assert "cores" in peaks["load of the machine"]
 

@@ -61,7 +61,7 @@ def resource_use(session: Session, *, steps: int = 40, seconds: float = 2.0, eve
     }
     if kept is not None:
         found["growth"] = Measurement(kept, "By/{step}", n=n)
-    return Observation(found, (seen.sampler.table(), _peaks(seen), cloud.table(needed)))
+    return Observation(found, (*seen.sampler.tables(), _peaks(seen), cloud.table(needed)))
 
 
 def _need(session: Session, seen: Use) -> cloud.Need:
