@@ -54,6 +54,20 @@ def test_a_negative_term_beside_others_is_a_warning():
     assert verdict(lambda m, b: entropy(m, b) - 0.1 * entropy(m, (b[0], 3 - b[1]))) is Status.WARN
 
 
+def pseudo_labels(threshold):
+    def loss(model, batch):
+        sure, guess = model(batch[0]).detach().softmax(-1).max(-1)
+        each = functional.cross_entropy(model(batch[0]), guess, reduction="none")
+        return entropy(model, batch) + (each * (sure > threshold)).mean()
+
+    return loss
+
+
+def test_a_mask_that_lets_no_sample_through_yet_is_no_dead_term_but_a_detached_one_is():
+    assert verdict(pseudo_labels(0.999)) is Status.PASS
+    assert verdict(lambda m, b: entropy(m, b) + pseudo_labels(0)(m, b).detach()) is Status.WARN
+
+
 def divergence(mean, log_variance):
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).mean()
 

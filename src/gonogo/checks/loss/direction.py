@@ -35,9 +35,10 @@ def direction(session: Session) -> Observation:
 
     What: watches the results of torch's loss functions inside the loss, and differentiates the loss by each of them.
         `all_reversed` is 1 if every factor is negative, `reversed_terms` counts negative ones among others,
-        `dead_terms` those that do not reach the loss: factor zero, or detached. `unbounded` counts outputs of the model
-        along which the loss falls without end in a direction and against it, as a written-out term may. Where no such
-        function is called, `all_reversed` is 1 if the gradient pulls every output of the batch away from its target.
+        `dead_terms` those that do not reach the loss: detached, or a number with factor zero (a loss per sample may be
+        masked). `unbounded` counts outputs of the model along which the loss falls without end in a direction and
+        against it, as a written-out term may. Where no such function is called, `all_reversed` is 1 if the gradient
+        pulls every output of the batch away from its target.
     Why: with the wrong sign, training makes the predictions worse as fast as it can; a term without effect is a
         mechanism of the paper that is switched off.
     Fix: look for a minus sign, a maximised metric, a weight of 0 in the configuration, detach() or item() on a term.
@@ -55,7 +56,8 @@ def direction(session: Session) -> Observation:
     if not loss.requires_grad:
         raise NotApplicable("the loss has no gradient; model.unused-parameters tells more")
     sign = _sign(session.optimizer)
-    factors = [sign * _factor(loss, call) for call in terms]
+    pulls = [_pull(loss, call) for call in terms]
+    factors = [sign * _factor(one) for one in pulls]
     negative = sum(factor < 0 for factor in factors)
     every = negative == len(factors)
     rows = [(call.name, factor) for call, factor in zip(terms, factors, strict=True)]
@@ -64,7 +66,7 @@ def direction(session: Session) -> Observation:
             "all_reversed": Measurement(float(every), n=len(factors)),
             "reversed_terms": Measurement(0 if every else negative, "{term}", n=len(factors)),
             "unbounded": Measurement(_unbounded(session, batch), "{output}"),
-            "dead_terms": Measurement(sum(factor == 0 for factor in factors), "{term}", n=len(factors)),
+            "dead_terms": Measurement(sum(map(_dead, pulls)), "{term}", n=len(factors)),
         },
         (Table("Factors of the terms", ("term", "derivative of the loss"), tuple(rows)),),
     )
@@ -90,10 +92,19 @@ def _unbounded(session: Session, batch: Any) -> int:
     return len(boundless(session, session.copy_model(), batch))
 
 
-def _factor(loss: Tensor, call: Call) -> float:
-    """How the loss changes when this term grows: the sum over its elements."""
+def _pull(loss: Tensor, call: Call) -> Tensor | None:
+    """How the loss changes when each element of this term grows; None if it does not reach the loss."""
     assert call.result is not None
-    [gradient] = torch.autograd.grad(loss, [call.result], retain_graph=True, allow_unused=True)
+    return torch.autograd.grad(loss, [call.result], retain_graph=True, allow_unused=True)[0]
+
+
+def _dead(pull: Tensor | None) -> bool:
+    # A loss per sample may be masked as a whole: pseudo-labels of which none is sure enough yet.
+    return pull is None or (pull.dim() == 0 and not pull)
+
+
+def _factor(gradient: Tensor | None) -> float:
+    """The sum over its elements."""
     if gradient is None or not gradient.any():
         return 0.0
     # Weights of both signs, as rewards have, are no sign.
