@@ -8,7 +8,7 @@ import typer
 
 from gonogo.cli import options
 from gonogo.core import judge as judging
-from gonogo.core.profile import load_profile
+from gonogo.core.profile import BUILTIN, load_profile
 from gonogo.core.report import Report, from_dict
 from gonogo.errors import ProfileError
 from gonogo.reports import as_text, files
@@ -18,17 +18,26 @@ ReportArgument = Annotated[Path, typer.Argument(metavar="REPORT", help="A report
 
 def judge(
     report: ReportArgument,
-    profile: options.ProfileOption = "standard",
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="quick, standard, full, ..., or a YAML file [as it was run].")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the new reports.")] = None,
     verbose: options.Verbose = False,
 ) -> int:
     """Judge a saved report again under another profile."""
-    judged = judging.judge(load(report), load_profile(profile))
+    found = load(report)
+    judged = judging.judge(found, load_profile(profile or _profile_of(found)))
     if out:
         out.mkdir(parents=True, exist_ok=True)
         files.write_all(judged, out)
     typer.echo(as_text.render(judged, verbose=verbose))
     return judged.exit_code
+
+
+def _profile_of(report: Report) -> str:
+    """The profile under which a report came about; of a file that is elsewhere, only its name is known."""
+    name = str(report.profile.get("name", ""))
+    return name if name in BUILTIN else options.own_profile(report.subject)
 
 
 def load(path: Path) -> Report:

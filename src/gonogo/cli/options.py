@@ -18,9 +18,6 @@ SubjectArgument = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[key=value ...]", help="Arguments of the function that SUBJECT names.")
 ]
-ProfileOption = Annotated[
-    str, typer.Option("--profile", "-p", help="quick, standard, full, or the path of a YAML file.")
-]
 OwnProfile = Annotated[
     str | None,
     typer.Option(
