@@ -71,6 +71,40 @@ def trained(recording: Recording) -> set[int]:
     return {number for number, rows in parameters(recording).items() if any(row.optimizer in stepping for row in rows)}
 
 
+def evaluations(recording: Recording) -> list[Pass]:
+    """Passes over other data than is trained on, into which nothing else came: no other batch, no backward, no step."""
+    found, told = passes(recording), loaders(recording)
+    trained_on = {told[one.loader]["dataset"] for one in found if one.trains and one.loader in told}
+    apart = _undisturbed(recording)
+    return [
+        one
+        for one in found
+        if one.closed
+        and one.calls
+        and not one.trains
+        and one.number in apart
+        and one.loader in told
+        and told[one.loader]["dataset"] not in trained_on
+    ]
+
+
+def _undisturbed(recording: Recording) -> set[int]:
+    """Passes that were read in one go; a training pass may have been under way when they began."""
+    reading, seen, disturbed = 0, set[int](), set[int]()  # passes are numbered from 1
+    for event in recording.of("fetch", "pass", "backward", "step"):
+        number = event.get("pass") or 0
+        if event["kind"] in ("backward", "step"):
+            disturbed.add(reading)
+        elif event["kind"] == "pass":
+            reading = 0 if reading == number else reading
+        else:
+            if number != reading and number in seen:
+                disturbed.add(number)  # something else came in between
+            reading = number
+            seen.add(number)
+    return seen - disturbed
+
+
 @dataclass(frozen=True)
 class Row:
     """What became of one parameter."""

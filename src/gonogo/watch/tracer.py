@@ -37,6 +37,7 @@ class Tracer:
         self.undo: list[Undo] = []
         self._crowd: dict[str, int] = {}
         self._known: dict[str, dict[int, tuple[Any, int]]] = {}
+        self._counts: dict[str, int] = {}
         self._confessed: set[str] = set()
 
     @property
@@ -83,12 +84,20 @@ class Tracer:
         found = known.get(id(thing))
         if found is not None and found[0]() is thing:
             return found[1], False
-        known[id(thing)] = (weakref.ref(thing), len(known))
-        return len(known) - 1, True
+        number = self._counts[family] = self._counts.get(family, -1) + 1  # addresses are used again, numbers are not
+        known[id(thing)] = (weakref.ref(thing), number)
+        return number, True
 
     def all_of(self, family: str) -> list[tuple[int, Any]]:
         """(number, object) of those that are still alive."""
         return [(n, thing) for ref, n in self._known.get(family, {}).values() if (thing := ref()) is not None]
+
+    def optimizer(self, optimizer: Any) -> int:
+        """The number of an optimizer; wrappers that share its groups of parameters have it too."""
+        own, _ = self.number("optimizer", optimizer)
+        groups = {id(group) for group in optimizer.param_groups}
+        sharing = (n for n, one in self.all_of("optimizer") if any(id(group) in groups for group in one.param_groups))
+        return min(own, *sharing)
 
     def end(self, how: str, **fields: Any) -> None:
         """Write the last event; later calls do nothing."""

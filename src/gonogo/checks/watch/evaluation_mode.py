@@ -24,7 +24,7 @@ from gonogo.watch.evidence import Pass
     since="0.6",
 )
 def evaluation_mode(session: Session) -> Observation:
-    """Evaluation runs in evaluation mode | Evaluation runs in training mode
+    """Evaluation runs in evaluation mode | Evaluation runs as training does
 
     What: an evaluation is a pass over a loader of other data than those trained on, in which a trained model ran and
         nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
@@ -37,7 +37,7 @@ def evaluation_mode(session: Session) -> Observation:
     """
     recording = session.subject.recording or Recording(())
     trained = evidence.trained(recording)
-    found = [one for one in evaluations(recording) if any(call["model"] in trained for call in one.calls)]
+    found = [one for one in evidence.evaluations(recording) if any(call["model"] in trained for call in one.calls)]
     if not found:
         raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
     wrong = [one for one in found if _varies(one, trained)]
@@ -57,40 +57,6 @@ def evaluation_mode(session: Session) -> Observation:
 def _varies(one: Pass, trained: set[int]) -> bool:
     told = [call for call in one.calls if call["model"] in trained and call["training"] and "varying" in call]
     return any(call["varying"][0] for call in told)
-
-
-def evaluations(recording: Recording) -> list[Pass]:
-    """Passes that nothing else came into: no other batch, no backward, no step."""
-    passes = evidence.passes(recording)
-    loaders = evidence.loaders(recording)
-    trained_on = {loaders[one.loader]["dataset"] for one in passes if one.trains and one.loader in loaders}
-    apart = _undisturbed(recording)
-    return [
-        one
-        for one in passes
-        if one.closed
-        and one.calls
-        and not one.trains
-        and one.number in apart
-        and one.loader in loaders
-        and loaders[one.loader]["dataset"] not in trained_on
-    ]
-
-
-def _undisturbed(recording: Recording) -> set[int]:
-    reading, disturbed, seen = 0, set[int](), set[int]()  # passes are numbered from 1
-    for event in recording.of("fetch", "pass", "backward", "step"):
-        number = event.get("pass") or 0
-        if event["kind"] in ("backward", "step"):
-            disturbed.add(reading)
-        elif event["kind"] == "pass":
-            reading = 0 if reading == number else reading
-        else:
-            if reading not in (0, number):
-                disturbed |= {reading, number}
-            reading = number
-            seen.add(number)
-    return seen - disturbed
 
 
 @fault(toy="watched")

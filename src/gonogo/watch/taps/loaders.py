@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from gonogo.watch.patch import Undo, quietly, replace
+from gonogo.watch.taps.datasets import Datasets
 from gonogo.watch.tracer import Tracer
 
 ORDER = 20_000  # indices that the digest of an order covers
@@ -26,6 +27,8 @@ class _Pass:
     order: int = 0
     ascending: bool = True
     last: int = -1
+    outer: int | None = None  # the pass that was being read when this one began
+    calls: int = 0  # forward passes before its last batch came
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -46,6 +49,7 @@ class _Taps:
         self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self.parallel: dict[int, tuple[weakref.ref[Any], Any]] = {}  # passes with several workers, by index
         self.unfinished: dict[int, _Pass] = {}
+        self.datasets = Datasets(tracer)
         self.open: _Pass | None = None  # workers draw indices before the iterator is known
         self.count = 0
 
@@ -58,6 +62,8 @@ class _Taps:
             if self.open is not None:
                 if loader.num_workers >= 2 and loader._dataset_kind == 0:
                     self.parallel[self.open.number] = (weakref.ref(iterator), loader.worker_init_fn)
+                if (before := self.passes.get(iterator)) is not None:  # persistent workers: the same one, begun anew
+                    self.end(before, complete=False)
                 self.passes[iterator] = self.unfinished[self.open.number] = self.open
                 # A pass that the script leaves early ends when nobody holds it any more.
                 weakref.finalize(iterator, self.end, self.open, complete=False).atexit = False
@@ -96,7 +102,7 @@ class _Taps:
         try:
             number, new = self.tracer.number("loader", loader)
             if new:
-                self.tracer.emit("loader", loader=number, **describe(loader))
+                self.tracer.emit("loader", loader=number, dataset=self.datasets.number(loader), **describe(loader))
         except Exception as error:
             self.tracer.confess("loaders.begin", error)
             return None
@@ -114,6 +120,9 @@ class _Taps:
     def fetched(self, found: _Pass, seconds: float) -> None:
         found.batches += 1
         found.waited += seconds
+        if found.batches == 1:
+            found.outer = self.tracer.reading if self.tracer.reading in self.unfinished else None
+        found.calls = self.tracer.forwards
         self.tracer.reading = found.number
         fields = {"pass": found.number, "loader": found.loader, "batch": found.batches, "wait": round(seconds, 6)}
         self.tracer.emit("fetch", **fields)
@@ -123,11 +132,15 @@ class _Taps:
         self.parallel.pop(found.number, None)
         if self.unfinished.pop(found.number, None) is None or not self.tracer.here:
             return
-        if self.tracer.reading == found.number:
-            self.tracer.reading = None
+        if self.tracer.reading == found.number and (complete or not self._in_hand(found)):
+            self.tracer.reading = found.outer if found.outer in self.unfinished else None
         order = {"indices": found.indices, "order": found.order, "ascending": found.ascending}
         fields = {"loader": found.loader, "batches": found.batches, "waited": round(found.waited, 5), **order}
         self.tracer.emit("pass", **{"pass": found.number, "complete": complete, **fields})
+
+    def _in_hand(self, found: _Pass) -> bool:
+        """Is its one batch still to be used, as behind `x, y = next(iter(loader))`?"""
+        return found.batches == 1 and found.outer is None and found.calls == self.tracer.forwards
 
     def end_all(self) -> None:
         for found in list(self.unfinished.values()):
@@ -136,19 +149,10 @@ class _Taps:
 
 def describe(loader: DataLoader[Any]) -> dict[str, Any]:
     """What a loader says of itself."""
-    try:
-        length = len(loader)
-    except TypeError:
-        length = None
-    data = loader.dataset
-    try:
-        samples = len(data)  # type: ignore[arg-type]
-    except (TypeError, NotImplementedError):
-        samples = None
     return {
-        "dataset": id(data) % 1_000_003,
-        "samples": samples,
-        "length": length,
+        "samples": _length(loader.dataset),
+        "drawn": _length(loader.sampler),
+        "length": _length(loader),
         "batch_size": loader.batch_size,
         "drop_last": loader.drop_last,
         "workers": loader.num_workers,
@@ -156,6 +160,13 @@ def describe(loader: DataLoader[Any]) -> dict[str, Any]:
         "batch_sampler": type(loader.batch_sampler).__name__,
         "iterable": loader._dataset_kind != 0,
     }
+
+
+def _length(thing: Any) -> int | None:
+    try:
+        return len(thing)
+    except Exception:  # of the script's own classes: what they raise is not ours to tell
+        return None
 
 
 def _follow(found: _Pass, drawn: Any) -> None:
