@@ -33,6 +33,7 @@ class Tracer:
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
         self.weighed = 0.0  # when the memory of the process was last read
         self.evaluated = False  # was there a pass without gradient since the last step?
+        self.moved: dict[int, int] = {}  # the last step of each optimizer
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass
         self.undo: list[Undo] = []
         self._crowd: dict[str, int] = {}

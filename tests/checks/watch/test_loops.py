@@ -297,3 +297,230 @@ def test_a_schedule_may_be_drawn_before_training():
 
     found = statuses(loop)
     assert {found["watch.parameters"], found["watch.schedule"]} == {Status.PASS, Status.SKIP}
+
+
+def _stepping(model, loss, steps=STEPS):
+    """A loop of plain steps on what `loss(model)` gives."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+
+    def loop():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss(model).backward()
+            optimizer.step()
+
+    return loop
+
+
+RIGHT = {
+    "log_softmax into kl_div": lambda s, y: functional.kl_div(s.log_softmax(1), _one_hot(y), reduction="sum"),
+    "log_softmax into ctc_loss": lambda s, y: _ctc(s.log_softmax(1)),
+    "smoothed labels": lambda s, y: functional.binary_cross_entropy_with_logits(s, 0.9 * _one_hot(y) + 0.2),
+}
+WRONG = {
+    "softmax into kl_div": lambda s, y: functional.kl_div(s.softmax(1), _one_hot(y)),
+    "log_softmax of softmax": lambda s, y: functional.nll_loss(s.softmax(1).log_softmax(1), y),
+    "scores into ctc_loss": lambda s, y: _ctc(s),
+    "labels of plus and minus one": lambda s, y: functional.binary_cross_entropy_with_logits(s, 2 * _one_hot(y) - 1),
+}
+
+
+def _one_hot(y):
+    return functional.one_hot(y, 3).float()
+
+
+def _ctc(scores):
+    whole = scores[:, None, :].expand(-1, 2, -1)
+    lengths = torch.full((2,), len(scores))
+    return functional.ctc_loss(whole, torch.tensor([[1, 2], [2, 1]]), lengths, torch.tensor([2, 2]))
+
+
+@pytest.mark.parametrize("name", RIGHT | WRONG)
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")
+def test_loss_functions_get_their_own_kind_of_numbers(name):
+    x, y = data()
+    found = failed(_stepping(nn.Linear(6, 3), lambda model: (RIGHT | WRONG)[name](model(x), y), steps=6))
+    assert ("watch.loss-inputs" in found) == (name in WRONG)
+
+
+@pytest.mark.parametrize(("shift", "status"), [(1, Status.PASS), (0, Status.WARN)])
+def test_a_language_model_is_not_asked_for_the_token_that_it_is_given(shift, status):
+    torch.manual_seed(0)
+    tokens = torch.randint(0, 9, (4, 13))
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9))
+
+    def loss(model):
+        return functional.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, shift : shift + 12].flatten())
+
+    assert statuses(_stepping(model, loss))["watch.loss-inputs"] is status
+
+
+def test_a_gradient_may_move_the_weights_before_it_is_cleared():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            functional.cross_entropy(model(x), y).backward()
+            moves = [0.05 * p.grad / p.grad.norm() for p in model.parameters() if p.grad is not None]
+            with torch.no_grad():
+                torch._foreach_add_(list(model.parameters()), moves)
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                torch._foreach_sub_(list(model.parameters()), moves)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert failed(loop) == []
+
+
+def test_gradients_of_several_tasks_may_be_put_together_by_hand():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def gradients(loss):
+        optimizer.zero_grad()
+        loss.backward()
+        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    def loop():
+        for _ in range(STEPS):
+            one = gradients(functional.cross_entropy(model(x), y))
+            two = gradients(model(x).square().mean())
+            for parameter, a, b in zip(model.parameters(), one, two, strict=True):
+                parameter.grad = a + b
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_an_optimizer_inside_another_is_the_same_optimizer():
+    x, y = data()
+    model = network()
+
+    class Wrapper(torch.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {"lr": 0.1})
+            self.inner = torch.optim.SGD(self.param_groups, lr=0.1)
+
+        def step(self, closure=None):
+            return self.inner.step()
+
+    optimizer = Wrapper(model.parameters())
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+@pytest.mark.parametrize(("kept", "found"), [(list, []), (iter, ["watch.clipping"])])
+def test_parameters_that_are_gone_through_are_not_clipped(kept, found):
+    x, y = data()
+    model = network()
+    parameters = kept(model.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+
+    assert failed(loop) == found
+
+
+@pytest.mark.parametrize(("anew", "found"), [(True, []), (False, ["watch.schedule"])])
+def test_a_new_optimizer_needs_a_new_schedule(anew, found):
+    x, y = data()
+    model = network()
+
+    def parts():
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+    def loop():
+        optimizer, schedule = parts()
+        for step in range(STEPS):
+            if step == 8:
+                optimizer, new = parts()
+                schedule = new if anew else schedule
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            schedule.step()
+
+    assert failed(loop) == found
+
+
+def test_a_rate_that_is_set_on_the_optimizer_itself_is_not_heard():
+    x, y = data()
+
+    def loss(model):
+        return functional.cross_entropy(model(x), y)
+
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(STEPS):
+            optimizer.lr = 0.1 / (step + 1)
+            optimizer.zero_grad()
+            loss(model).backward()
+            optimizer.step()
+
+    assert failed(loop) == ["watch.learning-rate"]
+
+
+@pytest.mark.parametrize(("last", "status"), [(3, Status.PASS), (0, Status.WARN)])
+def test_the_first_window_of_accumulation_is_whole(last, status):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(4 * STEPS):
+            (functional.cross_entropy(model(x[step % 4 :: 4]), y[step % 4 :: 4]) / 4).backward()
+            if step % 4 == last:
+                optimizer.step()
+                optimizer.zero_grad()
+
+    assert statuses(loop)["watch.clearing"] is status
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_optimizers_may_take_turns_over_the_same_parameters(first):
+    x, y = data()
+    model = network()
+    optimizers = [torch.optim.Adam(model.parameters()), torch.optim.SGD(model.parameters(), lr=0.1)]
+
+    def loop():
+        for step in range(STEPS):
+            optimizer = optimizers[first if step < STEPS // 2 else 1 - first]
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == []
+
+
+def test_an_optimizer_for_later_takes_no_parameters_from_the_one_that_steps():
+    x, y = data()
+    model = network()
+    optimizer, _later = torch.optim.Adam(model.parameters()), torch.optim.LBFGS(model.parameters())
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == []

@@ -1,11 +1,12 @@
 """Each update must have its own gradient, all of it, once."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
-from gonogo.core.criterion import at_most
+from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.training.recording import Event, Recording
@@ -13,7 +14,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 
-LEAST = 3  # sampled steps
+LEAST, WINDOWS = 3, 5  # sampled steps; windows of accumulation
 
 
 @check(
@@ -24,6 +25,7 @@ LEAST = 3  # sampled steps
         at_most("carried", fail=0.25, warn=0.0, source="exact: old + new, bit for bit; 0 where gradients are cleared"),
         at_most("wasted", fail=0.5, warn=0.1, source="exact: cleared before any step; loss scaling skips a few"),
         at_most("repeated", fail=0.25, warn=0.1, source="exact: no backward pass between two steps of one optimizer"),
+        at_least("first_window", warn=1.0, source="exact, but one update among many: a window begins at 1, not at 0"),
     ],
     explains=("watch.trend", "watch.nonfinite"),
     since="0.6",
@@ -34,11 +36,13 @@ def clearing(session: Session) -> Observation:
     What: follows the gradients of a few parameters of each optimizer through its sampled steps. `carried` is the share
         of steps whose gradient contained, bit for bit, what the step before had used; `wasted` the share after which a
         gradient was cleared before any optimizer took a step; `repeated` the share of steps of an optimizer with no
-        backward pass since its step before. The largest of all optimizers counts.
+        backward pass since its step before. The largest of all optimizers counts. `first_window` is how many backward
+        passes the first update of the only optimizer had, relative to those that nearly all later ones had.
     Why: without zero_grad every update repeats all gradients since the beginning. With zero_grad at every micro-batch,
-        or a step that is indented too little, only the last micro-batch of a window counts.
+        or a step that is indented too little, only the last micro-batch of a window counts. `step % n == 0`, counted
+        from 0, makes the first update of one micro-batch.
     Fix: zero_grad, backward, step: once each per update, in this order; with gradient accumulation clear after the
-        step only.
+        step only, and step where (step + 1) % n == 0.
     Shapes: any.
     Units: all: 1 (n: sampled steps).
     Source: stackoverflow.com question 60335387; ours.
@@ -65,6 +69,7 @@ def clearing(session: Session) -> Observation:
         name: Measurement(max(shares[index] for shares in found.values()), n=max(looked.values()))
         for index, name in enumerate(names)
     }
+    measured["first_window"] = Measurement(min(map(_first_window, steps.values())) if len(steps) == 1 else 1.0)
     backward = evidence.lines(recording.of("backward"))
     rows = tuple((number, *shares, backward, evidence.lines(steps[number])) for number, shares in found.items())
     return evidence.observed(measured, [Table("Optimizers", ("optimizer", *names, "backward", "step"), rows)])
@@ -81,6 +86,14 @@ def _repeated(steps: list[Event]) -> float:
         return 0.0  # gradients come another way, through torch.autograd.grad say
     pairs = list(pairwise(steps))
     return sum(a["backwards"] == b["backwards"] for a, b in pairs) / len(pairs) if len(pairs) >= LEAST else 0.0
+
+
+def _first_window(steps: list[Event]) -> float:
+    gaps = [b["backwards"] - a["backwards"] for a, b in pairwise(steps)]
+    (usual, times), *_ = Counter(gaps).most_common(1) or [(1, 0)]
+    if len(gaps) < WINDOWS or times < 0.8 * len(gaps) or usual < 2:
+        return 1.0
+    return min(steps[0]["backwards"] / usual, 1.0)
 
 
 def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
@@ -100,6 +113,15 @@ def never_cleared(subject: Subject) -> Subject:
 def stepped_twice(subject: Subject) -> Subject:
     """The optimizer steps twice for each backward pass."""
     return _edited(subject, "step", backwards=1)
+
+
+@fault(toy="watched", expect=Status.WARN)
+def the_first_update_has_one_micro_batch(subject: Subject) -> Subject:
+    """The window ends where step % 4 == 0, and steps are counted from 0."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "backwards": 1 + 4 * e["step"]} if e["kind"] == "step" else e
+    )
+    return replace(subject, recording=recording)
 
 
 @fault(toy="watched")

@@ -20,6 +20,7 @@ LEAST = 3
     effort=Effort.READ,
     criteria=[
         at_most("idle", fail=0.5, warn=0.0, source="exact: no backward pass between the step before and the clipping"),
+        at_most("empty", fail=0.5, warn=0.0, source="exact: no tensor was given to be clipped"),
         at_most("scaled", fail=0.5, warn=0.0, source="exact: scaled, not yet unscaled, when it was clipped"),
     ],
     since="0.6",
@@ -28,22 +29,28 @@ def clipping(session: Session) -> Observation:
     """Gradients are clipped between backward and step | Gradients are clipped at the wrong moment
 
     What: follows the order of scaling, backward, unscaling, clipping and step. `idle` is the share of clippings that
-        found nothing new: the optimizer had stepped already, or backward was still to come. `scaled` is the share that
-        acted on gradients that a loss scaler had multiplied. An infinite limit only measures the norm and is left out.
+        found nothing new: the optimizer had stepped already, or backward was still to come. `empty` is the share that
+        was given no tensor at all: `model.parameters()` that something else has gone through already. `scaled` is the
+        share that acted on gradients that a loss scaler had multiplied. An infinite limit only measures the norm and is
+        left out.
     Why: clipping after the step protects nothing. Clipping before unscaling compares the limit with a gradient that is
         65,536 times too large: every update is cut to almost nothing.
-    Fix: backward, scaler.unscale_(optimizer), clip_grad_norm_, scaler.step(optimizer), in this order.
+    Fix: call model.parameters() anew for the clipping, or keep list(model.parameters()); backward,
+        scaler.unscale_(optimizer), clip_grad_norm_, scaler.step(optimizer), in this order.
     Shapes: any.
     Units: all: 1 (n: clippings).
     Source: lightning issue 9606, pytorch/examples issue 1196; pytorch.org, AMP examples.
     """
     recording = session.subject.recording or Recording(())
-    clips = [event for event in recording.of("clip") if not event["measuring"] and event["optimizers"]]
+    clips = [event for event in recording.of("clip") if not event["measuring"]]
+    empty = [event for event in clips if event.get("given") == 0]
+    clips = empty + [event for event in clips if event["optimizers"]]
     if len(clips) < LEAST:
         raise NotApplicable("no clipping was seen" if not clips else f"fewer than {LEAST} clippings were seen")
     idle, scaled = _judged(recording)
     measured = {
         "idle": Measurement(idle / len(clips), n=len(clips)),
+        "empty": Measurement(len(empty) / len(clips), n=len(clips)),
         "scaled": Measurement(scaled / len(clips), n=len(clips)),
     }
     order = recording.of("zero", "scale", "backward", "unscale", "clip", "step")[:12]
@@ -82,6 +89,15 @@ def clipped_after_the_step(subject: Subject) -> Subject:
     clips = iter(recording.of("clip"))
     moved = recording.edited(lambda e: None if e["kind"] == "clip" else [e, next(clips)] if e["kind"] == "step" else e)
     return replace(subject, recording=moved)
+
+
+@fault(toy="watched")
+def nothing_is_clipped(subject: Subject) -> Subject:
+    """The parameters are a generator that the optimizer has gone through."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "given": 0, "optimizers": []} if e["kind"] == "clip" else e
+    )
+    return replace(subject, recording=recording)
 
 
 @fault(toy="watched")

@@ -24,6 +24,7 @@ LEAST, TINY = 10, 1e-8
         at_most(
             "zero_at_the_end", fail=9, source="exact: ten steps and more that move nothing, while training goes on"
         ),
+        at_most("unheard", fail=0, source="exact: optimizers of torch read param_groups, and no attribute lr"),
         at_most("largest", warn=30.0, fail=1e3, source="ours: word_language_model of pytorch/examples trains at 20"),
     ],
     explains=("watch.trend", "watch.nonfinite"),
@@ -34,12 +35,13 @@ def learning_rate(session: Session) -> Observation:
 
     What: reads the learning rate that each step had. `zero_from_the_start` is 1 for an optimizer that never had another
         rate than zero while a schedule has yet to begin, 2 where nothing raised it. `zero_at_the_end` is how many of
-        the last steps had less than 10^-8 of the largest rate, all but the very last. `largest` is the largest rate.
+        the last steps had less than 10^-8 of the largest rate, all but the very last. `unheard` counts optimizers of
+        torch on which `optimizer.lr = ...` was set, which changes nothing. `largest` is the largest rate.
     Why: the loss of the first epochs still moves by dropout and batch order, so a rate of zero looks like training.
-    Fix: count warm-up and decay in steps if the scheduler is stepped per batch; a lambda of LambdaLR returns a factor
-        of the rate, not a rate.
+    Fix: set group["lr"] for each of optimizer.param_groups; count warm-up and decay in steps if the scheduler is
+        stepped per batch; a lambda of LambdaLR returns a factor of the rate, not a rate.
     Shapes: any.
-    Units: zero_from_the_start: {level}; zero_at_the_end: {step}; largest: 1.
+    Units: zero_from_the_start: {level}; zero_at_the_end: {step}; unheard: {optimizer}; largest: 1.
     Source: ours.
     """
     recording = session.subject.recording or Recording(())
@@ -55,6 +57,7 @@ def learning_rate(session: Session) -> Observation:
     measured = {
         "zero_from_the_start": Measurement(max(dead, default=0), "{level}"),
         "zero_at_the_end": Measurement(max(_asleep(path) for path in paths.values()), "{step}"),
+        "unheard": Measurement(len({e["optimizer"] for e in recording.of("step") if "unheard" in e}), "{optimizer}"),
         "largest": Measurement(max(max(path) for path in paths.values())),
     }
     rows = [(step, path[step]) for path in list(paths.values())[:1] for step in range(len(path))]
@@ -80,6 +83,15 @@ def _with(subject: Subject, **of_kind: object) -> Subject:
 def zero_for_ever(subject: Subject) -> Subject:
     """The schedule's factor is zero."""
     return _with(subject, step=[0.0])
+
+
+@fault(toy="watched")
+def set_where_nobody_looks(subject: Subject) -> Subject:
+    """optimizer.lr = 0.01"""
+    recording = (subject.recording or Recording(())).edited(
+        lambda e: {**e, "unheard": True} if e["kind"] == "step" else e
+    )
+    return replace(subject, recording=recording)
 
 
 @fault(toy="watched")

@@ -21,6 +21,7 @@ LEAST, EPOCHS = 10, 3
     criteria=[
         at_most("early", fail=0, source="exact; pytorch.org: optimizer.step() comes before scheduler.step()"),
         at_most("never", fail=0, source="exact: built, and not stepped in the whole script or in three epochs"),
+        at_most("astray", fail=0, source="exact: stepped, while another optimizer moves the same parameters"),
         at_most("overrun", fail=1.5, warn=1.01, source="ours: a cosine that is stepped beyond its end rises again"),
         within("ticks_per_step", fail=(0.5, 1.5), source="ours: asked where the length is that of the whole run"),
     ],
@@ -32,14 +33,16 @@ def schedule(session: Session) -> Observation:
 
     What: compares the steps of each scheduler with those of its optimizer. `early` counts schedulers that stepped once
         before the optimizer's first step (not asked after a checkpoint was read, or under loss scaling, which skips
-        steps). `never` counts those that did not step in a script that reached its end, or in three epochs. `overrun`
-        is how far a cosine went beyond its end within what was meant to be its unit: one epoch. `ticks_per_step` is the
-        number of its steps per optimizer step, where its length is the number of optimizer steps of the whole script.
+        steps). `never` counts those that did not step in a script that reached its end, or in three epochs. `astray`
+        are those that go on for an optimizer whose parameters a newer one moves by now. `overrun` is how far a cosine
+        went beyond its end within what was meant to be its unit: one epoch. `ticks_per_step` is the number of its steps
+        per optimizer step, where its length is the number of optimizer steps of the whole script.
     Why: T_max in epochs and a step per batch: the rate swings up and down. T_max in steps and a step per epoch: the
         rate never falls.
-    Fix: count the length in the unit in which step() is called, and call it after optimizer.step().
+    Fix: build a new schedule with each new optimizer; count the length in the unit in which step() is called, and call
+        it after optimizer.step().
     Shapes: any.
-    Units: early, never: {scheduler}; overrun, ticks_per_step: 1.
+    Units: early, never, astray: {scheduler}; overrun, ticks_per_step: 1.
     Source: accelerate issue 963; transformers issue 24088; pytorch.org, "How to adjust learning rate".
     """
     recording = session.subject.recording or Recording(())
@@ -51,6 +54,7 @@ def schedule(session: Session) -> Observation:
     measured = {
         "early": Measurement(sum(one["early"] for one in found.values()), "{scheduler}", n=len(built)),
         "never": Measurement(sum(one["never"] for one in found.values()), "{scheduler}", n=len(built)),
+        "astray": Measurement(sum(one["astray"] for one in found.values()), "{scheduler}", n=len(built)),
         "overrun": Measurement(max(one["overrun"] for one in found.values())),
         "ticks_per_step": Measurement(max((one["rate"] for one in found.values()), key=lambda rate: abs(rate - 1))),
     }
@@ -89,9 +93,18 @@ def _one(built: Event, ticks: list[Event], recording: Recording) -> dict[str, fl
     return {
         "early": float(len(before) == 1 and not excused),
         "never": float(never),
+        "astray": float(_astray(built, ticks, recording)),
         "overrun": over if length < longest else min(over, 1.4),
         "rate": len(ticks) / len(steps) if whole and ticks else 1.0,
     }
+
+
+def _astray(built: Event, ticks: list[Event], recording: Recording) -> bool:
+    """Did it go on after the last step of its optimizer, all of whose parameters another one holds?"""
+    mine = [event["step"] for event in recording.of("step") if event["optimizer"] == built["optimizer"]]
+    late = [tick for tick in ticks if tick["step"] > (mine[-1] + 1 if mine else 0)]
+    held = {event["optimizer"]: event["own"] for event in recording.of("held")}
+    return len(late) >= EPOCHS and held.get(built["optimizer"]) == 0
 
 
 def _edited(subject: Subject, **changes: object) -> Subject:
@@ -105,6 +118,14 @@ def _edited(subject: Subject, **changes: object) -> Subject:
 def stepped_per_batch_but_counted_in_epochs(subject: Subject) -> Subject:
     """T_max is the number of epochs, and step() is called per batch."""
     return _edited(subject, T_max=3)
+
+
+@fault(toy="watched")
+def the_optimizer_was_made_anew(subject: Subject) -> Subject:
+    """The layers are unfrozen, a new optimizer is made, and the schedule still belongs to the old one."""
+    old = {"kind": "held", "step": 20, "optimizer": 7, "parameters": 4, "reached": 4, "own": 0}
+    recording = _edited(subject, optimizer=7).recording or Recording(())
+    return replace(subject, recording=Recording((*recording.events, old)))
 
 
 @fault(toy="watched")

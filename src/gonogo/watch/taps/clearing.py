@@ -30,6 +30,8 @@ class _Probe:
     used: bool = False  # does `held` contain what a step used?
     carried: bool | None = False  # does it now contain what a step used before? None: cannot be told
     unused: int | None = None  # the optimizer steps that there were when a gradient came that none has used
+    weights: Tensor | None = None  # as that gradient found them
+    lost: bool = False  # was a gradient cleared that nothing had used?
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -63,18 +65,21 @@ class _Probes:
     @quietly
     def before(self, optimizer: Optimizer) -> None:
         """What does the optimizer have in hand?"""
-        probes = self.of.get(self.tracer.number("optimizer", optimizer)[0], [])
+        probes = self.of.get(self.tracer.optimizer(optimizer), [])
         told = [probe.carried for probe in probes if probe.used and probe.carried is not None]
         if told and self.tracer.here:
             number = probes[0].optimizer
             self.tracer.emit("carried", optimizer=number, carried=sum(map(bool, told)), probes=len(told))
+        lost = [probe for probe in probes if probe.lost]
+        if lost and self.tracer.here and all(map(_is_the_last, lost)):
+            self.tracer.emit("wasted", optimizer=probes[0].optimizer)
 
     @quietly
     def after(self, optimizer: Optimizer) -> None:
         """From here on, what is in the gradient has been used."""
         if not self.tracer.here:
             return
-        number = self.tracer.number("optimizer", optimizer)[0]
+        number = self.tracer.optimizer(optimizer)
         if number not in self.of:
             self.of[number] = [self._probe(number, p) for p in _small(optimizer)]
         for probe in self.of[number]:
@@ -82,7 +87,7 @@ class _Probes:
             gradient = parameter.grad if parameter is not None else None
             watched = self.tracer.sampled and gradient is not None and bool(gradient.any())
             probe.held = gradient.detach().clone() if watched and gradient is not None else None
-            probe.used, probe.carried, probe.unused = watched, None, None
+            probe.used, probe.carried, probe.unused, probe.lost = watched, None, None, False
 
     def _probe(self, number: int, parameter: Tensor) -> _Probe:
         probe = _Probe(number, weakref.ref(parameter))
@@ -105,13 +110,21 @@ class _Probes:
             return
         cleared, added = bool(torch.equal(found, new)), bool(torch.equal(found, held + new))
         if cleared and not added:
-            if probe.unused == self.tracer.steps and not self.tracer.stepping:
-                self.tracer.emit("wasted", optimizer=probe.optimizer)
+            # Sharpness-aware steps use a gradient to move the weights, by their own hand, before they clear it.
+            still = probe.weights is not None and torch.equal(parameter.detach(), probe.weights)
+            probe.lost |= probe.unused == self.tracer.steps and not self.tracer.stepping and still
             probe.carried = False
         elif added and not cleared and probe.carried is None:
             probe.carried = True
         probe.unused = self.tracer.steps
-        probe.held = found.detach().clone()
+        probe.held, probe.weights = found.detach().clone(), parameter.detach().clone()
+
+
+def _is_the_last(probe: _Probe) -> bool:
+    """Does the step take what came last, clipped perhaps, and not a gradient that the script composed of several?"""
+    parameter = probe.parameter()
+    gradient = parameter.grad if parameter is not None else None
+    return gradient is not None and probe.held is not None and torch.equal(gradient.sign(), probe.held.sign())
 
 
 def _small(optimizer: Optimizer) -> list[Tensor]:

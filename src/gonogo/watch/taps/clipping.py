@@ -38,8 +38,8 @@ def note(tracer: Tracer, name: str, parameters: Any, limit: Any) -> None:
     """Tell whose gradients are clipped, and whether there are any."""
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     owners = {
-        id(p): number
-        for number, optimizer in tracer.all_of("optimizer")
+        id(p): tracer.optimizer(optimizer)
+        for _, optimizer in tracer.all_of("optimizer")
         for group in optimizer.param_groups
         for p in group["params"]
     }
@@ -47,5 +47,11 @@ def note(tracer: Tracer, name: str, parameters: Any, limit: Any) -> None:
     present = any(p.grad is not None for p in given)
     bound = float(limit) if isinstance(limit, int | float | Tensor) else 0.0
     logged = bound > 1e8  # an infinite limit only measures the norm
-    facts = {"optimizers": touched, "present": present, "measuring": logged, "backwards": tracer.backwards}
+    facts = {
+        "given": len(given),
+        "optimizers": touched,
+        "present": present,
+        "measuring": logged,
+        "backwards": tracer.backwards,
+    }
     tracer.emit("clip", name=name, **facts)

@@ -34,7 +34,7 @@ def install(tracer: Tracer) -> list[Undo]:
             pass
         tracer.stepping = bool(under_way)
         if not under_way and tracer.mine:
-            number, done = tracer.number("optimizer", optimizer)[0], (tracer.forwards, tracer.backwards)
+            number, done = tracer.optimizer(optimizer), (tracer.forwards, tracer.backwards)
             _stepped(tracer, optimizer, idle=work.get(number, (0, 0)) == done and not _with_gradient(optimizer))
             work[number] = done
 
@@ -51,7 +51,7 @@ def _with_gradient(optimizer: Optimizer) -> bool:
 
 def _stepped(tracer: Tracer, optimizer: Optimizer, *, idle: bool) -> None:
     if tracer.active and idle and not tracer.had_gradient:  # a schedule is drawn, say: nothing was trained
-        tracer.emit("idle", optimizer=tracer.number("optimizer", optimizer)[0])
+        tracer.emit("idle", optimizer=tracer.optimizer(optimizer))
     elif tracer.active:
         note(tracer, optimizer)
         tracer.stepped()
@@ -62,19 +62,23 @@ def _stepped(tracer: Tracer, optimizer: Optimizer, *, idle: bool) -> None:
 @quietly
 def introduce(tracer: Tracer, optimizer: Optimizer) -> None:
     """Tell of an optimizer at first sight."""
-    number, new = tracer.number("optimizer", optimizer)
-    if new:
-        tracer.emit("optimizer", optimizer=number, name=type(optimizer).__name__, lr=rates(optimizer))
+    if tracer.number("optimizer", optimizer)[1]:
+        tracer.emit(
+            "optimizer", optimizer=tracer.optimizer(optimizer), name=type(optimizer).__name__, lr=rates(optimizer)
+        )
 
 
 @quietly
 def note(tracer: Tracer, optimizer: Optimizer) -> None:
     """Tell of a step that is over; gradients are still there, in every framework."""
-    number, _ = tracer.number("optimizer", optimizer)
+    number = tracer.optimizer(optimizer)
+    tracer.moved[number] = tracer.steps
     held = [p for group in optimizer.param_groups for p in group["params"]]
     with_gradient = [p for p in held if p.grad is not None]
     facts: dict[str, Any] = {"optimizer": number, "lr": rates(optimizer), "had_gradient": tracer.had_gradient}
     facts |= {"held": len(held), "with_gradient": len(with_gradient)}
+    if "lr" in vars(optimizer) and type(optimizer).__module__.startswith("torch.optim"):
+        facts["unheard"] = True  # they read the rate of each group, and no attribute
     if tracer.sampled:
         facts |= look(with_gradient) | on_device()
     if tracer.sampled or time.perf_counter() - tracer.weighed > PAUSE:

@@ -70,17 +70,23 @@ class _Accounts:
             place = {"device": first.device.type, "dtype": str(first.dtype)[6:]} if first is not None else {}
             name = type(getattr(model, "_orig_mod", model)).__name__
             self.latest["model", number] = {"name": name, "parameters": rows[:MOST], **place}
-        held = {number: [0, 0] for number, _ in self.tracer.all_of("optimizer")}
-        for parameter, number in owners.items():
-            held[number][0] += 1
-            held[number][1] += self.seen.get(parameter, [0, 0, 0])[1] > 0
-        for number, (count, reached) in held.items():
-            self.latest["held", number] = {"parameters": count, "reached": reached}
+        for number, mine in self._held().items():
+            reached = sum(self.seen.get(parameter, [0, 0, 0])[1] > 0 for parameter in mine)
+            sole = sum(owners[parameter] == number for parameter in mine)
+            self.latest["held", number] = {"parameters": len(mine), "reached": reached, "own": sole}
+
+    def _held(self) -> dict[int, set[int]]:
+        held: dict[int, set[int]] = {}
+        for _, optimizer in self.tracer.all_of("optimizer"):
+            mine = held.setdefault(self.tracer.optimizer(optimizer), set())
+            mine |= {self.tracer.number("parameter", p)[0] for group in optimizer.param_groups for p in group["params"]}
+        return held
 
     def _owners(self) -> Iterator[tuple[int, int]]:
-        for number, optimizer in self.tracer.all_of("optimizer"):
-            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-                yield self.tracer.number("parameter", parameter)[0], number
+        """Of several optimizers that hold a parameter, the one that stepped last has it."""
+        held = self._held()
+        for number in sorted(held, key=lambda number: (self.tracer.moved.get(number, -1), number)):
+            yield from ((parameter, number) for parameter in held[number])
 
     def _row(self, name: str, parameter: nn.Parameter, owners: dict[int, int], owner: nn.Module) -> list[Any]:
         number = self.tracer.number("parameter", parameter)[0]

@@ -19,7 +19,7 @@ def install(tracer: Tracer) -> list[Undo]:
     @quietly
     def unscaling(scaler: Any, optimizer: Any) -> None:
         if scaler.is_enabled():
-            tracer.emit("unscale", optimizer=tracer.number("optimizer", optimizer)[0])
+            tracer.emit("unscale", optimizer=tracer.optimizer(optimizer))
 
     @quietly
     def entering(context: Any) -> None:

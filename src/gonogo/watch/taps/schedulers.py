@@ -48,7 +48,7 @@ def introduce(tracer: Tracer, scheduler: Any) -> None:
     number, new = tracer.number("scheduler", scheduler)
     if new:
         optimizer = getattr(scheduler, "optimizer", None)
-        place = tracer.number("optimizer", optimizer)[0] if optimizer is not None else -1
+        place = tracer.optimizer(optimizer) if optimizer is not None else -1
         lengths = {name: value for name in LENGTHS if isinstance(value := getattr(scheduler, name, None), int)}
         tracer.emit("scheduler", scheduler=number, name=type(scheduler).__name__, optimizer=place, **lengths)
 
