@@ -48,7 +48,7 @@ optimizer: {_target_: torch.optim.Adam, _partial_: true, lr: "${lr}"}
 """
 CLI = """
 seed_everything: 7
-trainer: {max_epochs: 2, accelerator: gpu, accumulate_grad_batches: 2, callbacks: null}
+trainer: {max_epochs: 2, accelerator: gpu, accumulate_grad_batches: 2, precision: bf16-mixed, callbacks: null}
 model: {class_path: written.Net, init_args: {width: 16}}
 data: {class_path: written.Rows}
 optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 1e-4}}
@@ -98,6 +98,7 @@ def test_a_lightning_cli_file_is_read_with_its_optimizer():
     assert one.model.layers[0].out_features == 24
     assert isinstance(one.optimizer, torch.optim.AdamW)
     assert one.claims.accumulation == 2
+    assert one.claims.precision == "bf16"
 
 
 @pytest.mark.parametrize("hidden", ["seed_everything", "trainer.accelerator", "trainer.callbacks"])

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gonogo.adapters import frameworks
 from gonogo.checks.model.input_dependence import input_dependence
 from gonogo.core.criterion import Status
+from gonogo.errors import NotApplicable, SubjectError
 from gonogo.testing.contract import answer
 from gonogo.training.session import Session
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the framework warns about i
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import lightning.pytorch as pl
+    from lightning.pytorch.callbacks import EarlyStopping
 
 
 def rows(seed=0):
@@ -128,3 +130,134 @@ def test_a_generator_of_noise_is_not_blind_where_a_critic_reads_the_samples():
         return Adversarial(), DataLoader(rows(), 8)
 
     assert answer(input_dependence.check, frameworks.as_subject(build(), build, "run")).status is Status.PASS
+
+
+def lightning_run(module, **given):
+    quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    return {"module": module, "train_loader": DataLoader(rows(), 8), "trainer": pl.Trainer(**quiet, **given)}
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ({"max_epochs": 3}, 12),
+        ({"max_epochs": 3, "accumulate_grad_batches": 3}, 6),
+        ({"max_steps": 5}, 5),
+        ({"max_epochs": 3, "callbacks": [EarlyStopping("loss")]}, None),
+        ({}, None),
+    ],
+)
+def test_the_length_of_the_run_is_claimed_where_the_trainer_plans_it(given, steps):
+    def build():
+        return lightning_run(Classifier(), **given)
+
+    assert frameworks.as_subject(build(), build, "run").claims.total_steps == steps
+
+
+def test_without_a_trainer_of_its_own_no_length_is_claimed():
+    built = Classifier(), DataLoader(rows(), 8)
+    assert frameworks.as_subject(built, lambda: built, "run").claims.total_steps is None
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16-true", torch.bfloat16), ("64-true", torch.float64)])
+def test_weights_and_inputs_have_the_type_that_the_trainer_gives_them(precision, dtype):
+    def build():
+        return lightning_run(Classifier(), precision=precision)
+
+    session = Session(frameworks.as_subject(build(), build, "run"))
+    session.step(session.batches(limit=1)[0])
+    assert session.model.net.weight.dtype is dtype
+
+
+def session_of(kind):
+    def build():
+        return kind(), DataLoader(rows(), 8)
+
+    return Session(frameworks.as_subject(build(), build, "run"))
+
+
+class Forgetful(Classifier):
+    def training_step(self, batch, batch_idx):
+        super().training_step(batch, batch_idx)
+
+
+class ByHand(Forgetful):
+    automatic_optimization = False
+
+
+class Unnamed(Classifier):
+    def training_step(self, batch, batch_idx):
+        return {"total": super().training_step(batch, batch_idx)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Forgetful, r"training_step returned None; expected a loss tensor.*Is a `return loss` missing"),
+        (ByHand, r"sent nothing backward; with automatic_optimization=False it must call manual_backward"),
+        (Unnamed, r"returned a dict with total; expected a loss tensor, or a dict with 'loss'"),
+    ],
+)
+def test_a_step_without_a_loss_is_said_in_words(kind, words):
+    session = session_of(kind)
+    with pytest.raises(SubjectError, match=words):
+        session.loss(session.batches(limit=1)[0])
+
+
+def test_a_batch_that_is_skipped_has_no_loss_to_measure():
+    class Skips(Classifier):
+        def training_step(self, batch, batch_idx):
+            return None if torch.equal(batch[0], rows()[:8][0]) else super().training_step(batch, batch_idx)
+
+    session = session_of(Skips)
+    with pytest.raises(NotApplicable, match="skips this batch"):
+        session.loss(session.batches(limit=1)[0])
+    assert session.loss(session.batches(limit=2)[1]) > 0
+
+
+class Talkative(Classifier):
+    """Asks its Trainer and its logger for what they have in a run, and keeps what it needs at the end of an epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def training_step(self, batch, batch_idx):
+        self.logger.experiment.add_images("seen", batch[0], self.global_step)
+        self.log("rate", self.optimizers().param_groups[0]["lr"])
+        assert (self.trainer.training, bool(self.logger.log_dir)) == (True, True)
+        return super().training_step(batch, batch_idx)
+
+    def validation_step(self, batch, batch_idx, dataloader_idx):
+        assert (self.trainer.validating, dataloader_idx) == (True, 0)
+        self.kept.append(functional.cross_entropy(self.net(batch[0]), batch[1]))
+        self.log("val_loss", self.kept[-1])
+
+    def on_validation_epoch_end(self):
+        self.log("spread", torch.stack(self.kept).std())
+        self.log("last", self.trainer.callback_metrics["val_loss"])
+        self.kept.clear()
+
+
+@pytest.mark.parametrize("valid", [lambda one: [one, one], lambda one: {"a": one, "b": one}], ids=["list", "dict"])
+def test_a_module_finds_around_it_what_it_has_in_a_run(valid):
+    def build():
+        return {"model": Talkative(), "train": DataLoader(rows(), 8), "val": valid(DataLoader(rows(1), 8))}
+
+    subject = frameworks.as_subject(build(), build, "run")
+    session = Session(subject)
+    session.step(session.batches(limit=1)[0])
+    assert {"val_loss", "spread", "last"} <= set(subject.evaluate(session.model, subject.splits["valid"].batches()))
+
+
+def test_loaders_of_several_sources_give_their_batches_together():
+    class Semi(Classifier):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch["labelled"], batch_idx) + self.net(batch["other"][0]).square().mean()
+
+        def train_dataloader(self):
+            return {"labelled": DataLoader(rows(), 8), "other": DataLoader(rows(1), 4)}
+
+    session = Session(frameworks.as_subject(Semi(), Semi, "run"))
+    assert len(session.loader("train")) == 8
+    session.step(session.batches(limit=1)[0])

@@ -22,6 +22,7 @@ _BUILT = ("model", *_DATA, "trainer", "optimizer", "lr_scheduler")
 _REFERENCE = re.compile(r"\$\{(\w+)")
 # Of a Trainer's arguments, those that shape what is learned.
 _LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
+_LEARNED = (*_LEARNED, "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Written:
         found = {"module": self._made(model, "model")}
         found |= {"datamodule": self._made(data, "data")} if isinstance(data, Mapping) and target(data) else {}
         if isinstance(self.content.get("trainer"), Mapping):
-            found["trainer"] = _trainer(self.content["trainer"])
+            found["trainer"] = _trainer(found["module"], self.content["trainer"])
         if isinstance(self.content.get("optimizer"), Mapping):
             found["module"].configure_optimizers = functools.partial(self._optimizers, found["module"])
         return found
@@ -230,8 +231,8 @@ def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
 
 
-def _trainer(section: Mapping[str, Any]) -> Any:
+def _trainer(module: Any, section: Mapping[str, Any]) -> Any:
     from gonogo.adapters.lightning_hooks import quiet_trainer
 
     given = section.get("init_args") or section
-    return quiet_trainer(**{name: given[name] for name in _LEARNED if given.get(name) is not None})
+    return quiet_trainer(module, **{name: given[name] for name in _LEARNED if given.get(name) is not None})

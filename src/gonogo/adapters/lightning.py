@@ -5,12 +5,9 @@ around them is ours, so callbacks and loggers of the Trainer stay silent. Nothin
 seen one of its objects.
 """
 
-import contextlib
 import copy
-import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +15,37 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gonogo.adapters.lightning_given import FORMS, Given, listed
 from gonogo.adapters.lightning_hooks import (
     Collected,
     attach,
     attached,
     begun,
     counted,
+    fitting,
+    handed,
     is_a,
+    is_quiet,
     metrics_of,
-    number_of_batches,
+    overridden,
     quiet_trainer,
     set_up,
+    silence,
+    steps_by_hand,
+    told,
 )
+from gonogo.adapters.lightning_length import epoch_of, planned
+from gonogo.adapters.lightning_loaders import for_training, for_validation
 from gonogo.adapters.lightning_optimizers import Optimizers, configured
-from gonogo.errors import SubjectError
+from gonogo.errors import NotApplicable, SubjectError
 from gonogo.training.session import all_of
 
-FORMS = "a LightningModule with its own loaders, or (module, datamodule), (module, train_loader, valid_loader)"
-
-# Names under which loaders stand in a dict: train, train_loader, val_dataloader, ...
-_SPLIT = re.compile(r"(train|val|dev|eval|test)\w*")
 _PRECISIONS = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "16-true": "fp16"}
 
 
 def accepts(built: Any) -> bool:
     """Is it a LightningModule, or does it hold one?"""
-    return any(is_a(part, "LightningModule") for part in _listed(built))
+    return any(is_a(part, "LightningModule") for part in listed(built))
 
 
 def fresh(built: Any) -> Any:
@@ -57,7 +59,7 @@ def parts(built: Any, text: str) -> dict[str, Any]:
     Raises:
         SubjectError: There are no training data, or two modules.
     """
-    given = _Given.of(built, text)
+    given = Given.of(built, text)
     run = _Run(given, text)
     found: dict[str, Any] = {
         "model": given.module,
@@ -73,73 +75,25 @@ def parts(built: Any, text: str) -> dict[str, Any]:
     }
     if run.valid_loader is not None:
         found["valid_loader"] = run.valid_loader
-        found["evaluate"] = run.evaluate if _overridden(given.module, "validation_step") else None
+        found["evaluate"] = run.evaluate if overridden(given.module, "validation_step") else None
     return {**found, **given.more}
-
-
-def _listed(built: Any) -> Sequence[Any]:
-    if isinstance(built, Mapping):
-        return list(built.values()) if "loss" not in built else ()  # with a loss it is a dict of parts already
-    return built if isinstance(built, tuple | list) else (built,)
-
-
-def _overridden(owner: Any, name: str) -> bool:
-    """Is the method of a Lightning object its author's?"""
-    method = getattr(type(owner), name, None)
-    return method is not None and not method.__module__.startswith(("lightning.", "pytorch_lightning."))
-
-
-@dataclass(slots=True)
-class _Given:
-    """The objects by what they are."""
-
-    module: Any
-    data: Any = None
-    trainer: Any = None
-    loaders: dict[str, Any] = field(default_factory=dict)  # by "train", "val" and "test"
-    more: dict[str, Any] = field(default_factory=dict)  # claims, name, ... that only a dict can hold
-
-    @staticmethod
-    def of(built: Any, text: str) -> "_Given":
-        modules = [part for part in _listed(built) if is_a(part, "LightningModule")]
-        if len(modules) > 1:
-            raise SubjectError(f"{text}() returned {len(modules)} LightningModules; expected {FORMS}")
-        given = _Given(modules[0])
-        named = built.items() if isinstance(built, Mapping) else ((None, part) for part in _listed(built))
-        for name, part in named:
-            if is_a(part, "LightningDataModule"):
-                given.data = part
-            elif is_a(part, "Trainer"):
-                given.trainer = part
-            elif _is_loader(part) and (name is None or _SPLIT.fullmatch(name)):
-                given.loaders[_split_of(name, len(given.loaders))] = part
-            elif name is not None and part is not given.module:
-                given.more[name] = part
-        return given
-
-
-def _is_loader(part: Any) -> bool:
-    return hasattr(part, "__iter__") and not isinstance(part, Mapping | str | bytes)
-
-
-def _split_of(name: str | None, place: int) -> str:
-    found = _SPLIT.fullmatch(name) if name else None
-    kind = found[1] if found else ("train", "val", "test")[min(place, 2)]
-    return "val" if kind in ("dev", "eval") else kind
 
 
 class _Run:
     """The functions of a run, over the objects of one build."""
 
-    def __init__(self, given: _Given, text: str) -> None:
+    def __init__(self, given: Given, text: str) -> None:
         self.given, self.module, self.text = given, given.module, text
-        self.trainer = given.trainer or quiet_trainer()
+        self.trainer = given.trainer or quiet_trainer(self.module)
+        silence(self.trainer)
         set_up(self.module, self.trainer, given.data)
         self.train_loader, self.valid_loader = self._loaders()
         attach(self.module, self.trainer, given.data, self.train_loader)
+        self.batches = epoch_of(self.trainer, self.train_loader)
         self.optimizers: Optimizers = configured(self.module, text)
         self.every = int(getattr(self.trainer, "accumulate_grad_batches", 1) or 1)
         self.calls = 0
+        self.value = 0.0  # of the last loss
         self.returned: Any = None  # by the last training_step
         with self._running(self.module, self.optimizers.torch):
             begun(self.module)
@@ -147,13 +101,13 @@ class _Run:
     def _loaders(self) -> tuple[Any, Any]:
         owner = self.given.data if self.given.data is not None else self.module
         train, valid = (self.given.loaders.get(name) for name in ("train", "val"))
-        if train is None and _overridden(owner, "train_dataloader"):
+        if train is None and overridden(owner, "train_dataloader"):
             train = owner.train_dataloader()
-        if valid is None and _overridden(owner, "val_dataloader"):
+        if valid is None and overridden(owner, "val_dataloader"):
             valid = owner.val_dataloader()
         if train is None:
             raise SubjectError(f"{self.text}() gave no training data; expected {FORMS}")
-        return train, valid[0] if isinstance(valid, list | tuple) and valid else valid
+        return for_training(train, self.module), for_validation(valid)
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -161,7 +115,13 @@ class _Run:
         norm = getattr(self.trainer, "gradient_clip_val", None)
         by_norm = getattr(self.trainer, "gradient_clip_algorithm", None) in (None, "norm")
         claims = {"accumulation": self.every, "max_norm": float(norm) if norm and by_norm else None}
-        return {**claims, "precision": _PRECISIONS.get(str(getattr(self.trainer, "precision", "")))}
+        precision = _PRECISIONS.get(str(getattr(self.trainer, "precision", "")))
+        return {**claims, "precision": precision, "total_steps": self._planned()}
+
+    def _planned(self) -> int | None:
+        """Updates of the whole run, where the author's own Trainer says how many there will be."""
+        theirs = not is_quiet(self.trainer) and self.module.automatic_optimization
+        return planned(self.trainer, self.batches, self.every) if theirs else None
 
     def loss(self, model: Any, batch: Any) -> Tensor:
         """The loss that training_step returns; of a module that optimizes by hand, all that it sends backward."""
@@ -170,76 +130,104 @@ class _Run:
         if not model.automatic_optimization and collected.sent:
             return torch.stack([loss.float().reshape(()) for loss in collected.sent]).sum()
         loss = returned.get("loss") if isinstance(returned, Mapping) else returned
+        if returned is None and self._others(model):
+            raise NotApplicable("training_step returned None: it skips this batch, as it may")
         if not isinstance(loss, Tensor):
-            what = type(loss).__name__
-            raise SubjectError(f"training_step returned {what}; expected a loss tensor, or a dict with 'loss'")
+            raise SubjectError(_no_loss(model, returned))
         return loss
+
+    def _others(self, model: Any) -> bool:
+        """Is there a loss of another batch?"""
+        with torch.no_grad(), self._running(model) as collected:
+            for batch in itertools.islice(self.train_loader, 8):
+                if self._training_step(model, batch) is not None or collected.sent:
+                    return True
+        return False
 
     def step(self, model: Any, optimizer: Any, batch: Any) -> float:
         """One call of the training loop: an update at every `accumulate_grad_batches`-th."""
         index, self.calls = self.calls, self.calls + 1
-        self._count(index)
+        batches = self.batches
+        place = index % batches if batches else index
+        ends = place == batches - 1
+        self._count(index, batches, ends)
         with self._running(model, optimizer) as collected:
-            model.on_train_batch_start(batch, index)
+            if index and not place:
+                told(model, "on_train_epoch_start")
+            model.on_train_batch_start(batch, place)
             if model.automatic_optimization:
-                losses = [self._update(model, one, batch, index) for one in all_of(optimizer)[:1]]
+                self._update(model, all_of(optimizer)[0], batch, index, place)
             else:
-                self._training_step(model, batch, index)
-                losses = [float(loss.detach()) for loss in collected.sent]
-            model.on_train_batch_end(self._outputs(), batch, index)
-        if self.calls % self.every == 0:
-            self.optimizers.stepped(self.calls // self.every, number_of_batches(self.train_loader) // self.every)
-        return float(sum(losses))
+                self._training_step(model, batch, place)
+                self.value = (
+                    float(sum(float(loss.detach()) for loss in collected.sent)) if collected.sent else self.value
+                )
+            model.on_train_batch_end(self._outputs(), batch, place)
+            if ends:
+                told(model, "on_train_epoch_end")
+        if model.automatic_optimization and self.calls % self.every == 0:
+            self.optimizers.stepped(model, self.calls // self.every, batches // self.every)
+        return self.value
 
-    def _count(self, index: int) -> None:
-        """What module and schedules see as global_step and current_epoch."""
-        updates = index // self.every if self.module.automatic_optimization else index * len(self.optimizers.optimizers)
-        batches = number_of_batches(self.train_loader)
-        counted(self.trainer, updates, index // batches if batches else 0)
+    def _count(self, index: int, batches: int, ends: bool) -> None:
+        """What module and schedules see as global_step, current_epoch and is_last_batch."""
+        counted(self.trainer, index // self.every, index // batches if batches else 0, ends)
 
     def _outputs(self) -> Any:
         """What Lightning hands to on_train_batch_end."""
         kept = self.returned if isinstance(self.returned, Mapping) else {"loss": self.returned}
         return {name: one.detach() if isinstance(one, Tensor) else one for name, one in kept.items()}
 
-    def _update(self, model: Any, optimizer: Optimizer, batch: Any, index: int) -> float:
-        values: list[float] = []
+    def _update(self, model: Any, optimizer: Optimizer, batch: Any, index: int, place: int) -> None:
         update = (index + 1) % self.every == 0
 
-        def closure() -> Tensor:
-            loss = self.loss(model, batch)
+        def closure() -> Tensor | None:
+            loss = self._own_loss(model, batch, place)
             if index % self.every == 0:
                 model.on_before_zero_grad(optimizer)
-                model.optimizer_zero_grad(0, index, optimizer)
-            model.on_before_backward(loss)
-            model.backward(loss / self.every)
-            model.on_after_backward()
-            values.append(float(loss.detach()))
+                model.optimizer_zero_grad(0, place, optimizer)
+            if loss is not None:
+                model.on_before_backward(loss)
+                model.backward(loss / self.every)
+                model.on_after_backward()
+                self.value = float(loss.detach())
             if update:
                 model.on_before_optimizer_step(optimizer)
                 clip, how = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
                 model.configure_gradient_clipping(optimizer, clip, how)
-            return loss.detach()
+            return None if loss is None else loss.detach()
 
         if not update:
             closure()
-        elif _overridden(model, "optimizer_step") or isinstance(optimizer, torch.optim.LBFGS):
-            model.optimizer_step(0, index, optimizer, closure)
+        elif overridden(model, "optimizer_step") or isinstance(optimizer, torch.optim.LBFGS):
+            model.optimizer_step(0, place, optimizer, closure)
         else:  # the same without a closure, which would hide the gradients from whoever listens to the optimizer
             closure()
             optimizer.step()
-        return values[0] if values else 0.0
+
+    def _own_loss(self, model: Any, batch: Any, place: int) -> Tensor | None:
+        """The loss of a step, or None where the module skips the batch."""
+        returned = self._training_step(model, batch, place)
+        loss = returned.get("loss") if isinstance(returned, Mapping) else returned
+        if returned is not None and not isinstance(loss, Tensor):
+            raise SubjectError(_no_loss(model, returned))
+        return loss
 
     def evaluate(self, model: Any, loader: Iterable[Any]) -> Mapping[str, float]:
         """What validation logs, each value averaged over the samples."""
+        self.trainer.validating = True
         with self._running(model) as collected, torch.no_grad():
             model.on_validation_model_eval()
-            model.on_validation_epoch_start()
+            told(model, "on_validation_start", "on_validation_epoch_start")
             for index, batch in enumerate(loader):
                 collected.weigh(batch)
+                model.on_validation_batch_start(batch, index)
                 given = self._moved(model, batch)
-                model.validation_step(*_fitting(model.validation_step, given, index))
+                with self._plugin.val_step_context():
+                    outputs = model.validation_step(*fitting(model.validation_step, given, index))
+                model.on_validation_batch_end(outputs, batch, index)
             model.on_validation_epoch_end()
+            told(model, "on_validation_end")
             model.on_validation_model_train()
             return metrics_of(collected)
 
@@ -247,38 +235,57 @@ class _Run:
         """Weights, optimizers, schedules and what the module adds to its checkpoint."""
         states = self.optimizers.state_dict()
         checkpoint = {"state_dict": self.module.state_dict(), "global_step": self.calls, **states}
+        checkpoint["loops"] = steps_by_hand(self.trainer).total.completed
         self.module.on_save_checkpoint(checkpoint)
         torch.save(checkpoint, path)
 
     def load(self, path: Path) -> None:
         """The counterpart of `save`."""
-        checkpoint = torch.load(path, weights_only=True)
+        checkpoint = torch.load(
+            path, weights_only=False
+        )  # `save` has just written it, with objects of the module's own
         self.module.on_load_checkpoint(checkpoint)
         self.module.load_state_dict(checkpoint["state_dict"])
         self.optimizers.load_state_dict(checkpoint)
         self.calls = checkpoint["global_step"]
+        steps_by_hand(self.trainer).total.completed = checkpoint["loops"]
+
+    @property
+    def _plugin(self) -> Any:
+        return self.trainer.precision_plugin
 
     def _training_step(self, model: Any, batch: Any, index: int = 0) -> Any:
-        plugin = getattr(self.trainer, "precision_plugin", None)
-        given = self._moved(model, batch)
-        with plugin.train_step_context() if plugin is not None else contextlib.nullcontext():
-            self.returned = model.training_step(*_fitting(model.training_step, given, index))
+        self.trainer.training = True
+        self.returned = None
+        if batch is not None:  # a collator may say so that it has nothing
+            given = self._moved(model, batch)
+            with self._plugin.train_step_context():
+                self.returned = model.training_step(*fitting(model.training_step, given, index))
         return self.returned
 
     def _moved(self, model: Any, batch: Any) -> Any:
         """The batch after the hooks around its transfer, of the DataModule where it has its own."""
+        own = next((p.dtype for p in model.parameters()), None)
+        if self._plugin.convert_input(torch.zeros(1)).dtype is own:  # else a check has moved the model to another
+            batch = self._plugin.convert_input(batch)
         for name in ("on_before_batch_transfer", "on_after_batch_transfer"):
-            owner = self.given.data if _overridden(self.given.data, name) else model
+            owner = self.given.data if overridden(self.given.data, name) else model
             batch = getattr(owner, name)(batch, 0)
         return batch
 
     def _running(self, model: Any, optimizer: Any = None) -> Collected:
         attached(model, self.trainer, self.given.data, self.train_loader)
-        return Collected(model, () if optimizer is None else all_of(optimizer), self.optimizers.schedules)
+        own = self.optimizers.optimizers if optimizer is None else all_of(optimizer)
+        handed(self.trainer, own, self.optimizers.schedules)
+        return Collected(model, self.trainer, still=optimizer is None)
 
 
-def _fitting(method: Callable[..., Any], batch: Any, index: int) -> tuple[Any, ...]:
-    """(batch), (batch, batch_idx) or (batch, batch_idx, dataloader_idx), as the method takes them."""
-    places = [p for p in inspect.signature(method).parameters.values() if p.default is inspect.Parameter.empty]
-    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in places)
-    return (batch, index, 0)[: max(count, 1)]
+def _no_loss(model: Any, returned: Any) -> str:
+    what = f"a dict with {', '.join(map(str, returned))}" if isinstance(returned, Mapping) else type(returned).__name__
+    found = f"training_step returned {'None' if returned is None else what}"
+    if not model.automatic_optimization:
+        return (
+            f"{found} and sent nothing backward; with automatic_optimization=False it must call manual_backward(loss)"
+        )
+    missing = ". Is a `return loss` missing?" if returned is None else ""
+    return f"{found}; expected a loss tensor, or a dict with 'loss'{missing}"

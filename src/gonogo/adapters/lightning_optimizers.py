@@ -43,12 +43,12 @@ class Optimizers:
         """The scheduler, where there is one."""
         return self.timed[0].scheduler if len(self.timed) == 1 else None
 
-    def stepped(self, step: int, epoch: int) -> None:
+    def stepped(self, module: Any, step: int, epoch: int) -> None:
         """Move the schedules after an optimizer step; `epoch` is its length in steps, 0 if unknown."""
         for one in self.timed:
             every = one.frequency * (1 if one.by_step else epoch)
             if every and step and step % every == 0 and not _waits_for_a_metric(one.scheduler):
-                one.scheduler.step()
+                module.lr_scheduler_step(one.scheduler, None)
 
     def state_dict(self) -> dict[str, Any]:
         """As in a checkpoint of Lightning."""

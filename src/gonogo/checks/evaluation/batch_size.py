@@ -66,6 +66,7 @@ def batch_size(session: Session, *, most: int = 5000) -> Observation:
     if not rows:
         raise NotApplicable("evaluate returns no numbers")
     worst = max(evaluations.gap(one, two) for _, one, two in rows)
+    worst = worst if worst > _rounding(model) else 0.0
     extra = max(first.rows, second.rows) - count
     few = count <= min(first.rows, second.rows) and max(first.rows, second.rows) < 2 * count  # no beams, no views
     uneven = few and first.rows != second.rows and worst > _MOVED
@@ -75,6 +76,12 @@ def batch_size(session: Session, *, most: int = 5000) -> Observation:
         "counted_twice": Measurement(extra if uneven else 0, "{row}", n=count),
     }
     return Observation(found, (table,))
+
+
+def _rounding(model: nn.Module) -> float:
+    """How far two answers in the type of half-precision weights may lie apart; 0 for others."""
+    kinds = {p.dtype for p in model.parameters()} & {torch.bfloat16, torch.float16}
+    return max((torch.finfo(kind).eps for kind in kinds), default=0.0)
 
 
 def _cut(loader: Any, most: int) -> tuple[int, int]:
