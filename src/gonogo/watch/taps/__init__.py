@@ -6,6 +6,7 @@ from gonogo.watch.taps import (
     checkpoints,
     clearing,
     clipping,
+    freezing,
     loaders,
     losses,
     modules,
@@ -24,13 +25,14 @@ INSTALLERS = tuple(
         backward,
         modules,
         parameters,
+        freezing,
         losses,
         loaders,
         schedulers,
         clearing,
         clipping,
         precision,
-        checkpoints,
+            checkpoints,
         workers,
     )
 )
