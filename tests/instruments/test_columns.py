@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
-from gonogo.instruments.columns import Columns, columns, equal_columns, explained, ranks
+from gonogo.instruments.columns import Columns, columns, equal_columns, explained, naming_columns, ranks
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -65,3 +65,18 @@ def test_a_column_in_the_order_of_the_target_is_explained_and_a_noisy_one_is_not
     shares = explained(Columns({"x": x}, y, False), "x")
     assert shares[:3].tolist() == pytest.approx([1, 1, 1])
     assert shares[3:].max() < 0.999
+
+
+def test_a_token_for_each_class_names_it_and_a_word_that_only_some_samples_of_a_class_have_does_not():
+    y = torch.tensor([0.0, 1, 2, 1, 0])
+    ids = torch.tensor([[7, 2, 5], [4, 2, 5], [9, 3, 6], [4, 3, 6], [7, 2, 6]])
+    assert naming_columns(Columns({}, y, True, {"ids": ids}), "ids") == [0]
+    assert naming_columns(Columns({}, y, False, {"ids": ids}), "ids") == []
+
+
+def test_sentences_are_cut_to_the_shortest_batch_and_masks_are_no_ids():
+    ids, y = [torch.randint(9, (8, width)) for width in (5, 3)], torch.arange(8) % 2
+    batches = [{"ids": one, "mask": (one > 4).long(), "label": y} for one in ids]
+    found = columns(Session(Subject("s", splits={"train": batches})))
+    assert found is not None
+    assert {name: one.shape for name, one in found.ids.items()} == {"ids": (16, 3)}

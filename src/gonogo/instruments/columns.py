@@ -1,9 +1,9 @@
 """Numbers of the input, column by column, beside the target of each sample."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gonogo.audit import fields
@@ -22,12 +22,14 @@ class Columns:
     inputs: dict[str, Float[Tensor, "sample column"]]
     target: Float[Tensor, " sample"]
     classes: bool  # the target is a whole number
+    ids: dict[str, Int[Tensor, "sample column"]] = field(default_factory=dict)  # tokens, codes of categories
 
 
 @instrument
 def columns(session: Session, *, limit: int = 32) -> Columns | None:
     """Columns of `limit` training batches; None where a sample has no target of one number."""
     inputs: dict[str, list[Tensor]] = {}
+    ids: dict[str, list[Tensor]] = {}
     targets: list[Tensor] = []
     for batch in session.batches("train", limit=limit):
         target = _target(batch, session)
@@ -36,12 +38,19 @@ def columns(session: Session, *, limit: int = 32) -> Columns | None:
         targets.append(target)
         own = {id(leaf) for _, leaf in nested.walk(fields.roles(batch, session.claims).target)}
         for path, leaf in nested.walk(batch):
-            wide = isinstance(leaf, Tensor) and leaf.is_floating_point() and id(leaf) not in own and leaf.dim() > 1
-            if wide and len(leaf) == len(target) and 1 < leaf[0].numel() <= _WIDEST:
-                inputs.setdefault(path, []).append(leaf.detach().cpu().double().flatten(1))
-    known = {path: torch.cat(parts) for path, parts in inputs.items() if _fits(parts, targets)}
+            if isinstance(leaf, Tensor) and id(leaf) not in own and _is_wide(leaf, len(target)):
+                kind = inputs if leaf.is_floating_point() else ids
+                kind.setdefault(path, []).append(leaf.detach().cpu().flatten(1))
+    known = {path: torch.cat(parts).double() for path, parts in inputs.items() if _fits(parts, targets)}
+    tokens = {path: _cut(parts) for path, parts in ids.items() if _rows(parts) == _rows(targets)}
+    tokens = {path: one for path, one in tokens.items() if one.min() < 0 or one.max() > 1}  # no masks
     whole = not targets[0].is_floating_point()
-    return Columns(known, torch.cat(targets).double(), whole) if known else None
+    return Columns(known, torch.cat(targets).double(), whole, tokens) if known or tokens else None
+
+
+def _is_wide(leaf: Tensor, rows: int) -> bool:
+    usual = leaf.is_floating_point() or (leaf.dim() == 2 and leaf.dtype in (torch.int32, torch.int64))
+    return usual and leaf.dim() > 1 and len(leaf) == rows and 1 < leaf[0].numel() <= _WIDEST
 
 
 def _target(batch: object, session: Session) -> Tensor | None:
@@ -52,8 +61,30 @@ def _target(batch: object, session: Session) -> Tensor | None:
 
 
 def _fits(parts: list[Tensor], targets: list[Tensor]) -> bool:
-    widths = {part.shape[1] for part in parts}
-    return len(widths) == 1 and [len(part) for part in parts] == [len(target) for target in targets]
+    return len({part.shape[1] for part in parts}) == 1 and _rows(parts) == _rows(targets)
+
+
+def _rows(parts: list[Tensor]) -> list[int]:
+    return [len(part) for part in parts]
+
+
+def _cut(parts: list[Tensor]) -> Tensor:
+    """The columns that all batches have: sentences are padded to the longest of their batch."""
+    width = min(part.shape[1] for part in parts)
+    return torch.cat([part[:, :width] for part in parts])
+
+
+def naming_columns(found: Columns, path: str) -> list[int]:
+    """Columns of ids that name the class: one id for each class, and no other anywhere."""
+    classes = len(found.target.unique())
+    if not found.classes or classes < 2:
+        return []
+    named: list[int] = []
+    for place, column in enumerate(found.ids[path].T):
+        pairs = torch.stack([column.double(), found.target], dim=1).unique(dim=0)
+        if len(pairs) == classes == len(column.unique()):
+            named.append(place)
+    return named
 
 
 def equal_columns(found: Columns, path: str) -> list[int]:

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.columns import Columns, columns, equal_columns, explained
+from gonogo.instruments.columns import Columns, columns, equal_columns, explained, naming_columns
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -34,8 +34,9 @@ def target_in_input(session: Session, *, limit: int = 32) -> Observation:
     What: compares each column of the input with the target over `limit` training batches. `target_columns` counts
         columns that are the target, number by number, or together its classes as zeros and ones; `explained` is the
         largest share of a column's variance that the target explains, or of its order where the target is a decimal
-        number. Asked only where a sample has one number or class as target, and several columns of decimal numbers as
-        input: autoencoders and language models, whose target is their input, are not meant.
+        number; 1 of a column of ids (tokens, categories) with one id for each class. Asked only where a sample has one
+        number or class as target, and several columns as input: autoencoders and language models, whose target is their
+        input, are not meant.
     Why: a table that is joined with its answer, or a feature computed from it, gives perfect scores in every split, and
         nothing where the answer is not yet known.
     Fix: drop the column; then ask how it came there, and what else was joined with it.
@@ -45,18 +46,19 @@ def target_in_input(session: Session, *, limit: int = 32) -> Observation:
     """
     found = columns(session, limit=limit)
     if found is None:
-        raise NotApplicable("no sample has one number as target and several columns of decimal numbers as input")
+        raise NotApplicable("no sample has one number as target and several columns of numbers or ids as input")
     if _bits(found) < _BITS:
         raise NotApplicable("the targets that were read hold too little to tell a copy from chance")
     same = [(path, place) for path in found.inputs for place in equal_columns(found, path)]
     shares = {path: explained(found, path) for path in found.inputs}
     best = [(path, int(share.argmax()), float(share.max())) for path, share in shares.items()]
+    best += [(path, place, 1.0) for path in found.ids for place in naming_columns(found, path)]
     rows = tuple((path, place, 1.0) for path, place in same) or tuple(best)
     n = len(found.target)
     return Observation(
         {
             "target_columns": Measurement(len(same), "{column}", n=n),
-            "explained": Measurement(max(share for *_, share in best), n=n),
+            "explained": Measurement(max((share for *_, share in best), default=0.0), n=n),
         },
         (Table("Columns that tell the target", ("field", "column", "share explained"), rows),),
     )
@@ -88,3 +90,19 @@ def target_joined(subject: Subject) -> Subject:
 def target_in_other_units(subject: Subject) -> Subject:
     """One column is the target in other units, rounded."""
     return _joined(subject, lambda y: (y.reshape(1) * 2.54 + 1).mul(100).round() / 100)
+
+
+@fault(expect=Status.WARN, toy="classifier")
+def class_among_the_tokens(subject: Subject) -> Subject:
+    """The collator writes the class in front of the tokens."""
+
+    def build() -> DataLoader[Any]:
+        loader: Any = subject.splits["train"].batches()
+        data = [{**one, "features": _tokens(one["features"], one["label"])} for one in loader.dataset]
+        return DataLoader(data, loader.batch_size, shuffle=True)  # type: ignore[arg-type]
+
+    return subject.map_split("train", lambda split: replace(split, batches=build))
+
+
+def _tokens(features: Any, label: Any) -> Any:
+    return torch.cat([label.reshape(1) + 3, (features * 4).long() + 40])
