@@ -61,3 +61,11 @@ def test_a_stand_in_for_a_download_has_a_seed_of_its_own():
         return model
 
     assert verdict(build, frozen=("base.",)) is Status.PASS
+
+
+def test_of_a_live_model_the_numbers_tell_whether_a_frozen_layer_was_ever_trained():
+    live = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32), nn.Linear(32, 2))
+    live[0].requires_grad_(False)
+    assert verdict(lambda: copy.deepcopy(live)) is Status.WARN
+    live[0].weight.add_(1e-3 * torch.randn(32, 32))
+    assert verdict(lambda: copy.deepcopy(live)) is Status.PASS

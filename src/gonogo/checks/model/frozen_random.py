@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from unittest import mock
 
 import torch
@@ -14,6 +15,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.instruments.initial_draw import DEFAULT_SPREAD, untouched
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 
@@ -35,8 +37,10 @@ def frozen_random(session: Session) -> Observation:
     """Frozen layers hold what was learned before | Frozen layers hold random numbers
 
     What: builds the model under another seed, too. Weights of linear, convolutional, recurrent and attention layers
-        that do not train and differ between the two are random: nothing was loaded into them. Where Claims(frozen=...)
-        says what is frozen, such layers elsewhere are counted as `unclaimed`, without claims as `random`.
+        that do not train and differ between the two are random: nothing was loaded into them. Where the seed changes
+        nothing (the program sets its own, or a live object was given), those are random that look in every number as
+        the default initialisation leaves them. Where Claims(frozen=...) says what is frozen, such layers elsewhere are
+        counted as `unclaimed`, without claims as `random`.
     Why: freezing by a wrong name, or a library that freezes all but its adapters, also freezes new layers that start at
         random: a fusion layer or a head that never learns, while the rest learns around it.
     Fix: set requires_grad=True for new layers (modules_to_save in peft), or load the weights that were meant. If the
@@ -50,8 +54,11 @@ def frozen_random(session: Session) -> Observation:
         raise NotApplicable("no linear, convolutional, recurrent or attention layer is frozen")
     if not any(parameter.requires_grad for parameter in session.model.parameters()):
         raise NotApplicable("nothing trains, so freezing is not the question")
-    again = _frozen(_otherwise(session))
+    other = _otherwise(session)
+    again = _frozen(other)
     drawn = [name for name, p in frozen.items() if name in again and not _same(p, again[name])]
+    if all(_same(one, two) for one, two in zip(session.model.parameters(), other.parameters(), strict=False)):
+        drawn = [name for name, p in frozen.items() if untouched(p, _spread(session.model))]
     claims = session.claims.frozen
     rest = [name for name in drawn if not any(prefix in name for prefix in claims)]
     unclaimed = [name for name in rest if claims and not _HELPERS.search(name.lower())]
@@ -96,6 +103,10 @@ def _frozen(model: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in found.items() if not any(_same(p, other) for other in trained)}
 
 
+def _spread(model: nn.Module) -> float:
+    return float(getattr(getattr(model, "config", None), "initializer_range", None) or DEFAULT_SPREAD)
+
+
 def _same(one: Tensor, two: Tensor) -> bool:
     return one.shape == two.shape and torch.equal(one, two)
 
@@ -112,6 +123,18 @@ def _freeze_first(model: nn.Module) -> nn.Module:
 def new_layer_frozen(subject: Subject) -> Subject:
     """The first layer is frozen at its random start."""
     return subject.map_model(_freeze_first)
+
+
+@fault(expect=Status.WARN)
+def new_layer_of_a_seeded_program(subject: Subject) -> Subject:
+    """The first layer is frozen at its random start, and the program sets its own seed."""
+    build: Any = subject.model
+
+    def seeded() -> nn.Module:
+        torch.manual_seed(7)
+        return build()
+
+    return new_layer_frozen(replace(subject, model=seeded))
 
 
 @fault()
