@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
+from gonogo.watch.inside import record
 from gonogo.watch.taps.workers import compare
 
 
@@ -26,3 +27,25 @@ class Noisy(Dataset):
 def test_a_generator_that_the_data_set_owns_is_found(own, same):
     found = compare(Noisy(own))
     assert found == {"random": 12, "same": same, "asked": 12}
+
+
+class Told(Noisy):
+    def set_epoch(self, epoch: int) -> None:
+        self.own = np.random.default_rng(epoch)
+
+
+@pytest.mark.parametrize(
+    ("data", "persistent", "told"),
+    [(Noisy(own=True), False, [12]), (Noisy(own=True), True, []), (Told(own=True), False, [])],
+    ids=["each epoch a copy", "one copy for good", "seeded by epoch"],
+)
+def test_one_worker_repeats_its_draws_in_each_epoch(data, persistent, told):
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for batch in DataLoader(data, 4, num_workers=1, persistent_workers=persistent):
+            model(batch["x"].float()).sum().backward()
+            optimizer.step()
+
+    assert [event["same"] for event in record(loop).of("workers")] == told

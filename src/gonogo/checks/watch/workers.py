@@ -24,11 +24,12 @@ LEAST = 6  # six coins fall alike once in four thousand times, two in a row
     since="0.6",
 )
 def workers(session: Session) -> Observation:
-    """Workers draw different random numbers | Workers draw the same random numbers
+    """Workers draw different random numbers | Workers, or epochs, draw the same random numbers
 
     What: a copy of the watched process reads some samples of its training data in two workers, set up as the script
         sets them up, each twice in each worker. Only samples that change within one worker are random;
-        `identical_draws` is the share of these that both workers gave alike, both times.
+        `identical_draws` is the share of these that both workers gave alike, both times. A script with one worker,
+        which begins anew in each epoch, is asked too: what two workers draw alike, two epochs draw alike.
     Why: a generator that the data set owns is copied into each worker: all of them apply the same crops and the same
         noise, and in every epoch again.
     Fix: draw from torch's generator, which each worker has anew; or seed your own in worker_init_fn from
@@ -39,7 +40,7 @@ def workers(session: Session) -> Observation:
     """
     found = (session.subject.recording or Recording(())).last("workers")
     if found is None:
-        raise NotApplicable("no training loader with two workers and samples by index was seen")
+        raise NotApplicable("no training loader with workers and samples by index was seen")
     if found["random"] < LEAST:
         raise NotApplicable("reading a sample twice in one worker gives the same sample")
     rows = (("samples", found["asked"]), ("random", found["random"]), ("of these alike", found["same"]))

@@ -47,7 +47,7 @@ class _Taps:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self.passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
-        self.parallel: dict[int, tuple[weakref.ref[Any], Any]] = {}  # passes with several workers, by index
+        self.parallel: dict[int, tuple[weakref.ref[Any], Any]] = {}  # passes that copies of the data set read
         self.unfinished: dict[int, _Pass] = {}
         self.datasets = Datasets(tracer)
         self.open: _Pass | None = None  # workers draw indices before the iterator is known
@@ -58,9 +58,13 @@ class _Taps:
             if not self.tracer.here:
                 return old(loader)
             self.open = self.begin(loader)
-            iterator = old(loader)
+            self.tracer.forks_workers = True
+            try:
+                iterator = old(loader)
+            finally:
+                self.tracer.forks_workers = False
             if self.open is not None:
-                if loader.num_workers >= 2 and loader._dataset_kind == 0:
+                if _reads_apart(loader):
                     self.parallel[self.open.number] = (weakref.ref(iterator), loader.worker_init_fn)
                 if (before := self.passes.get(iterator)) is not None:  # persistent workers: the same one, begun anew
                     self.end(before, complete=False)
@@ -111,7 +115,7 @@ class _Taps:
         return _Pass(self.count, number)
 
     def reading(self) -> tuple[Any, Any] | None:
-        """The data and worker_init_fn of the pass that is read, if several workers read it by index."""
+        """The data and worker_init_fn of the pass that is read, if copies of the data set read it by index."""
         found = self.parallel.get(self.tracer.reading or 0)
         iterator = found[0]() if found is not None else None
         return (iterator._dataset, found[1]) if found is not None and iterator is not None else None
@@ -160,6 +164,12 @@ def describe(loader: DataLoader[Any]) -> dict[str, Any]:
         "batch_sampler": type(loader.batch_sampler).__name__,
         "iterable": loader._dataset_kind != 0,
     }
+
+
+def _reads_apart(loader: DataLoader[Any]) -> bool:
+    """Do several copies of the data set read: those of several workers, or those of one worker in each epoch?"""
+    anew = loader.num_workers == 1 and not loader.persistent_workers and not hasattr(loader.dataset, "set_epoch")
+    return loader._dataset_kind == 0 and (loader.num_workers >= 2 or anew)
 
 
 def _length(thing: Any) -> int | None:

@@ -30,6 +30,7 @@ SAME_VALUES = (
     "Select",
 )
 LABELS, MANY = 80, 1000  # batches whose labels are counted, classes that are still counted
+COUNTED = ("cross_entropy", "nll_loss")
 TOKENS, HELD = 16, 8  # least tokens that are compared with targets, and tensors of them that are held for one step
 
 
@@ -59,7 +60,7 @@ def install(tracer: Tracer) -> list[Undo]:
 @quietly
 def note(tracer: Tracer, name: str, scores: Tensor, target: Tensor, counted: list[int], tokens: list[Tensor]) -> None:
     """Tell what a loss function was given."""
-    if name == "cross_entropy" and torch.is_grad_enabled() and counted[0] < LABELS:
+    if name in COUNTED and torch.is_grad_enabled() and counted[0] < LABELS:
         counted[0] += 1
         _count_labels(tracer, target)
     if not tracer.sampled or not isinstance(scores, Tensor) or not isinstance(target, Tensor):

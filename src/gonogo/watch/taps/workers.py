@@ -24,7 +24,7 @@ INDICES, SECONDS, PATIENCE = 12, 30, 2.0
 
 
 def install(tracer: Tracer) -> list[Undo]:
-    """Ask once, for the first loader with two workers or more that training reads from."""
+    """Ask once, for the first loader with workers that training reads from."""
     asked: list[tuple[int, int]] = []  # (pipe, process)
 
     @quietly
