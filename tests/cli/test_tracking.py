@@ -2,10 +2,11 @@ import pytest
 from tests.reports.conftest import make_report
 from tests.reports.trackers import of_tensorboard
 
-from gonogo.cli import report, run
+from gonogo.cli import report, run, watch
 from gonogo.errors import ProfileError
 from gonogo.reports import files, sinks
 from gonogo.reports.as_json import render
+from gonogo.watch.launch import Ended
 
 TOY = "gonogo.testing.toys:classifier"
 
@@ -57,6 +58,19 @@ def test_a_tracker_that_fails_at_the_end_costs_neither_the_reports_nor_the_exit_
     said = capsys.readouterr().err
     assert "wandb did not take the report: [Errno 28] No space left" in said
     assert "hunter2" not in said
+
+
+def test_what_a_watch_found_is_sent(here, monkeypatch):
+    monkeypatch.setattr(watch.launch, "run", lambda words, orders: Ended(0))
+    assert watch.watch(["python", "train.py"], to=["tensorboard"]) == 4
+    _, tags, _ = of_tensorboard(here / ".gonogo")
+    assert (tags["gonogo.verdict"], tags["gonogo.subject"]) == ("HOLD", "python train.py")
+
+
+def test_a_tracker_that_is_not_there_is_told_before_a_script_is_started(here):
+    with pytest.raises(ProfileError, match="there is no tracker 'tensorbord'"):
+        watch.watch(["python", "train.py"], to=["tensorbord"])
+    assert not (here / ".gonogo").exists()
 
 
 def test_a_saved_report_can_be_sent(saved):

@@ -159,6 +159,70 @@ def test_launchers_are_followed(watch, words, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_would_come_after_the_training_does_not_happen(watch):
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    seen = watch(ENDLESS, "--steps", "12", words=("sh", "-c", "python train.py; sleep 20; echo deployed"), PATH=path)
+    assert seen.report["verdict"] == "GO", seen.notes
+    assert "deployed" not in seen.out.splitlines()
+
+
+@pytest.mark.slow
+def test_a_training_in_a_forked_child_is_seen(watch):
+    seen = watch(
+        "import multiprocessing\n"
+        "def train():\n"
+        "    torch.set_num_threads(1)\n"
+        "    while True: step()\n"
+        "child = multiprocessing.get_context('fork').Process(target=train)\n"
+        "child.start(); child.join(); print('joined', child.exitcode)\n",
+        "--steps",
+        "12",
+    )
+    assert seen.report["verdict"] == "GO", seen.notes
+    assert "12 optimizer steps" in seen.notes
+    assert "joined 0" in seen.out
+
+
+@pytest.mark.slow
+def test_the_rank_that_failed_is_named_and_not_those_that_it_took_along(watch):
+    seen = watch(
+        "import os\n"
+        "torch.distributed.init_process_group('gloo')\n"
+        "model = nn.parallel.DistributedDataParallel(model)\n"
+        "for _ in range(12): step()\n"
+        "if os.environ['RANK'] == '1': raise ZeroDivisionError('of rank 1')\n"
+        "while True: step()\n",
+        words=("torchrun", "--standalone", "--nproc-per-node", "2", "train.py"),
+    )
+    assert "the script failed by itself: ZeroDivisionError: of rank 1 (train.py:" in seen.notes
+
+
+@pytest.mark.slow
+def test_ranks_whose_clocks_differ_are_ended_without_an_error(watch):
+    seen = watch(
+        "import os, time\n"
+        "torch.distributed.init_process_group('gloo')\n"
+        "model = nn.parallel.DistributedDataParallel(model)\n"
+        "step()\n"
+        "if os.environ['RANK'] == '1': time.sleep(0.2)\n"
+        "while True:\n    step()\n    time.sleep(0.05)\n",
+        words=("torchrun", "--standalone", "--nproc-per-node", "2", "train.py"),
+    )
+    assert seen.report["verdict"] == "GO", seen.notes
+    assert "Traceback" not in seen.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flag", "words"), [("-I", "no Python process was heard of"), ("-u", "torch was not imported")]
+)
+def test_a_training_that_nobody_heard_of_is_held_with_the_reason(watch, flag, words):
+    seen = watch("print('hello')", words=("python", flag, "train.py"), loop=False)
+    assert (seen.code, seen.report["verdict"]) == (4, "HOLD")
+    assert words in seen.notes
+
+
+@pytest.mark.slow
 def test_workers_of_a_loader_end_without_a_word(watch):
     seen = watch(
         "from torch.utils.data import DataLoader, TensorDataset\n"

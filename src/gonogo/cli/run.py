@@ -7,13 +7,10 @@ from typing import Annotated
 import typer
 
 from gonogo.cli import options
-from gonogo.cli.folders import prepared, say, shown
+from gonogo.cli.folders import prepared
 from gonogo.cli.progress import progress
-from gonogo.cli.tracking import Publish, To, publishing
-from gonogo.core.report import Report
-from gonogo.errors import ProfileError
+from gonogo.cli.tracking import To, publishing, tell
 from gonogo.execution.supervisor import Request, execute
-from gonogo.reports import as_text, files
 
 
 def run(
@@ -47,17 +44,5 @@ def run(
         except KeyboardInterrupt:
             typer.echo("gonogo: interrupted before anything was measured", err=True)
             return 130
-        _told(report, folder, publish, verbose)
+        tell(report, folder, publish, verbose)
     return 130 if "interrupted by the user" in report.notes else report.exit_code
-
-
-def _told(report: Report, folder: Path, publish: Publish, verbose: bool) -> None:
-    try:
-        written = files.write_all(report, folder)
-    finally:  # a full disk must not cost the answer
-        say(as_text.render(report, verbose=verbose))
-    say(f"Report: {shown(written['html'])}")
-    try:
-        publish(report, written)
-    except ProfileError as error:  # the answer is known, and its exit code stands
-        typer.echo(f"gonogo: {error}", err=True)

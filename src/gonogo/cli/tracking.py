@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from gonogo.cli.folders import say
+from gonogo.cli.folders import say, shown
 from gonogo.core.report import Report
 from gonogo.errors import ProfileError
-from gonogo.reports import sinks
+from gonogo.reports import as_text, sinks
+from gonogo.reports import files as formats
 
 To = Annotated[
     list[str] | None,
@@ -41,3 +42,16 @@ def publishing(names: list[str] | None, title: str) -> Iterator[Publish]:
             raise ProfileError("; ".join(failures))
 
     yield publish
+
+
+def tell(report: Report, folder: Path, publish: Publish, verbose: bool) -> None:
+    """Write the reports, show the answer, send it."""
+    try:
+        written = formats.write_all(report, folder)
+    finally:  # a full disk must not cost the answer
+        say(as_text.render(report, verbose=verbose))
+    say(f"Report: {shown(written['html'])}")
+    try:
+        publish(report, written)
+    except ProfileError as error:  # the answer is known, and its exit code stands
+        typer.echo(f"gonogo: {error}", err=True)

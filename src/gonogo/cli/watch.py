@@ -9,15 +9,19 @@ from typing import Annotated
 import typer
 
 from gonogo.cli import options
-from gonogo.cli.folders import prepared, say, shown
+from gonogo.cli.folders import prepared, say
+from gonogo.cli.tracking import To, publishing, tell
 from gonogo.core.report import Report
-from gonogo.reports import as_text, files
 from gonogo.training import recording
 from gonogo.training.recording import Recording
 from gonogo.watch import launch
 from gonogo.watch.orders import DEFAULT_SECONDS, DEFAULT_STEPS, Orders
 
 NOT_SEEN = "no optimizer step was seen, so nothing can be said of the training"
+NO_PYTHON = (
+    "no Python process was heard of: what runs in a container, on another machine or with python -I, -E or -S "
+    "cannot be watched from here; give the command that starts Python there"
+)
 BY_HAND = "no optimizer of torch.optim was made: weights that the script changes by its own hand cannot be followed"
 
 
@@ -32,27 +36,31 @@ def watch(
     only: options.Only = None,
     skip: options.Without = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the reports.")] = None,
+    to: To = None,
     verbose: options.Verbose = False,
 ) -> int:
     """Run COMMAND unmodified for some optimizer steps, and answer GO, NO-GO or HOLD."""
     chosen = options.chosen_profile("", profile, only, skip)
     launch.command(command)  # what cannot be started is told before anything is written
-    folder = prepared(out, f"watch {_short(command)}")
-    traces = folder / "recording"
-    traces.mkdir(exist_ok=True)
-    for old in traces.glob("*.jsonl"):
-        old.unlink()
-    seconds = DEFAULT_SECONDS if steps is None else 0.0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    ended = launch.run(command, Orders(traces.resolve(), steps or DEFAULT_STEPS, seconds))
-    seen = recording.chosen(traces)
-    report = _judged(seen, shlex.join(command), chosen)
-    report = replace(report, notes=(*_notes(seen, ended), *report.notes))
-    written = files.write_all(report, folder)
-    say("")
-    say(as_text.render(report, verbose=verbose))
-    say(f"Report: {shown(written['html'])}")
+    with publishing(to, shlex.join(command)) as publish:
+        folder = prepared(out, f"watch {_short(command)}")
+        traces = _empty(folder / "recording")
+        seconds = DEFAULT_SECONDS if steps is None else 0.0
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        ended = launch.run(command, Orders(traces.resolve(), steps or DEFAULT_STEPS, seconds))
+        seen = recording.chosen(traces)
+        report = _judged(seen, shlex.join(command), chosen)
+        report = replace(report, notes=(*_notes(seen, ended, traces), *report.notes))
+        say("")
+        tell(report, folder, publish, verbose)
     return 130 if ended.interrupted and not seen.steps else report.exit_code
+
+
+def _empty(traces: Path) -> Path:
+    traces.mkdir(exist_ok=True)
+    for old in (*traces.glob("*.jsonl"), *traces.glob("*.python"), traces / "until"):
+        old.unlink(missing_ok=True)
+    return traces
 
 
 def _judged(seen: Recording, name: str, profile: options.Profile) -> Report:
@@ -62,17 +70,19 @@ def _judged(seen: Recording, name: str, profile: options.Profile) -> Report:
     return run(Subject(name=name, recording=seen), profile, device="cpu", among="watch.")
 
 
-def _notes(seen: Recording, ended: launch.Ended) -> tuple[str, ...]:
+def _notes(seen: Recording, ended: launch.Ended, traces: Path) -> tuple[str, ...]:
     """What a reader must know of the script's own fate."""
-    end = seen.last("end") or {"how": "lost"}
     told = [f"seen: {_counts(seen)}"]
-    if end["how"] == "error":
-        told.append(f"the script failed by itself: {end['error']} ({end['where']}); what it did before was judged")
-    elif end["how"] != "steps":
+    errors = [] if ended.interrupted else recording.errors(traces)
+    if (end := seen.last("end") or {"how": "lost"})["how"] != "steps":
         how = "reached its own end" if end["how"] == "exit" and not ended.code else ended.told
-        told.append(f"the script {how} before it had to be stopped; what it did until then was judged")
+        told += [f"the script failed by itself: {error}; what it did before was judged" for error in errors[:1]]
+        told += [f"the script {how} before it had to be stopped; what it did until then was judged"] * (not errors)
     if not seen.steps:
         told.append(NOT_SEEN if seen.of("optimizer") or not seen.of("backward") else BY_HAND)
+    if not seen.events:
+        pythons = sorted({file.read_text() for file in traces.glob("*.python")})
+        told.append(f"torch was not imported in {', '.join(pythons)}" if pythons else NO_PYTHON)
     told += [f"the watch could not follow {event['where']}: {event['error']}" for event in seen.of("mistake")]
     return tuple(told)
 

@@ -81,6 +81,13 @@ def chosen(folder: Path) -> Recording:
     return max(found, key=_weight, default=Recording(()))
 
 
+def errors(folder: Path) -> list[str]:
+    """The errors with which processes ended, and where; first the first, which may have led to the others."""
+    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    ends = [read(path).last("end") or {} for path in paths]
+    return [f"{end['error']} ({end['where']})" for end in ends if end.get("how") == "error"]
+
+
 def _weight(recording: Recording) -> tuple[int, int, int]:
     begin = recording.last("begin") or {}
     return min(recording.steps, 1), -int(begin.get("rank", 0)), recording.steps

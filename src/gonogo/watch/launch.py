@@ -5,11 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gonogo.errors import SubjectError, did_you_mean
+from gonogo.watch.guard import Guard
 from gonogo.watch.orders import Orders
 
 INJECTED = Path(__file__).parent / "injected"
@@ -19,7 +21,7 @@ _LAUNCHERS = {
     "accelerate": ["-m", "accelerate.commands.accelerate_cli"],
     "deepspeed": ["-m", "deepspeed.launcher.runner"],
 }
-GRACE = 10.0  # seconds that an interrupted script has for its own clean-up
+TICK = 0.1  # seconds between two looks at the command
 _PYTHONS = ("python", "python3", "py")
 
 
@@ -34,7 +36,7 @@ class Ended:
     def told(self) -> str:
         """In words."""
         if self.interrupted:
-            return "was interrupted by the user"
+            return "was interrupted"
         if self.code < 0:
             return f"was killed by {signal.Signals(-self.code).name}"
         return f"ended with exit code {self.code}"
@@ -72,13 +74,8 @@ def run(words: Sequence[str], orders: Orders) -> Ended:
         process = subprocess.Popen(command(words), env=environment)
     except OSError as error:
         raise SubjectError(f"{words[0]} cannot be started: {error.strerror}") from None
-    interrupted = False
-    while True:
-        try:
-            return Ended(process.wait(GRACE if interrupted else None), interrupted)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        except KeyboardInterrupt:  # a terminal has told the script too; the second time it must go
-            if interrupted:
-                process.kill()
-            interrupted = True
+    with Guard(process, orders.folder) as guard:
+        while process.poll() is None or guard.in_background():
+            guard.look()
+            time.sleep(TICK)
+    return Ended(process.returncode, guard.interrupted)

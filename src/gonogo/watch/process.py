@@ -4,13 +4,12 @@ import atexit
 import contextlib
 import os
 import sys
-import time
 import traceback
 import warnings
 from pathlib import Path
 from typing import Any
 
-from gonogo.watch.ending import Ending, Stop
+from gonogo.watch.ending import Ending, Enough, Stop
 from gonogo.watch.orders import Orders
 from gonogo.watch.taps import begin, loaders
 from gonogo.watch.tracer import Tracer
@@ -20,12 +19,18 @@ UNSTEPPED = 4  # backward passes in the place of an optimizer step, where there 
 
 def watch_process(orders: Orders) -> None:
     """Watch this whole process, write a file of its own, end it when enough was seen."""
-    path = Path(orders.folder) / f"{os.getpid()}.jsonl"
-    file = path.open("w", encoding="utf-8")
-    tracer = Tracer(file.write, file.flush)
+    file = _path(orders).open("w", encoding="utf-8")
+    _watch(Tracer(file.write, file.flush), orders)
+
+
+def _path(orders: Orders) -> Path:
+    return Path(orders.folder) / f"{os.getpid()}.jsonl"
+
+
+def _watch(tracer: Tracer, orders: Orders) -> None:
     begin(tracer)
     # A child has a copy of the buffer, and would write it a second time.
-    os.register_at_fork(before=file.flush, after_in_child=lambda: _in_child(tracer))
+    os.register_at_fork(before=lambda: tracer.flush(), after_in_child=lambda: _in_child(tracer, orders))
     rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
     torch = sys.modules["torch"]
     facts = {"rank": int(rank) if rank.isdigit() else 0, "threads": torch.get_num_threads()}
@@ -37,28 +42,41 @@ def watch_process(orders: Orders) -> None:
     atexit.register(tracer.end, "exit")
 
 
-def _in_child(tracer: Tracer) -> None:
-    tracer.active = False  # workers of a loader are part of their parent
+def _in_child(tracer: Tracer, orders: Orders) -> None:
+    """A forked child is a worker of a loader, which tells nothing, or it may train: then it has a file of its own."""
+    if not tracer.active or tracer.forks_workers:
+        tracer.active = False
+        return
+    tracer.leave()
+    held: list[str] = []
+    child = Tracer(held.append, lambda: None)
+
+    def open_file() -> None:
+        if held:
+            file = _path(orders).open("w", encoding="utf-8", buffering=1)  # such children end without a last word
+            file.writelines(held)
+            held.clear()
+            child.write, child.flush = file.write, file.flush
+
+    with contextlib.suppress(Exception):  # the script must run, watched or not
+        child.on_step.append(open_file)
+        _watch(child, orders)
 
 
 def _stop_after(tracer: Tracer, orders: Orders) -> None:
-    ending = Ending(lambda: loaders.shut_down(tracer))
-    first: list[float] = []
+    ending, enough = Ending(lambda: loaders.shut_down(tracer)), Enough(orders)
 
-    def stop_if(enough: bool) -> None:
-        now = time.perf_counter()
-        if not first:
-            first.append(now)
-        if enough and now - first[0] >= orders.seconds:
+    def stop_if(steps: int) -> None:
+        if enough.reached(steps):
             tracer.end("steps")
             tracer.after_end = ending.stop
             ending.stop()
 
     def after_backward() -> None:
         if not tracer.all_of("optimizer"):  # weights that the script changes by its own hand: no step will ever come
-            stop_if(tracer.backwards >= UNSTEPPED * orders.steps)
+            stop_if(tracer.backwards // UNSTEPPED)
 
-    tracer.on_step.append(lambda: stop_if(tracer.steps >= orders.steps))
+    tracer.on_step.append(lambda: stop_if(tracer.steps))
     tracer.on_backward.append(after_backward)
 
 
@@ -67,7 +85,9 @@ def _tell_errors(tracer: Tracer) -> None:
 
     def tell(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         with contextlib.suppress(Exception):
-            if not isinstance(error, Stop):
+            if isinstance(error, KeyboardInterrupt):
+                tracer.end("interrupt")
+            elif not isinstance(error, Stop):
                 last = traceback.extract_tb(trace)[-1:] or [None]
                 where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last[0] else ""
                 tracer.end("error", error=f"{kind.__name__}: {error}"[:500], where=where)

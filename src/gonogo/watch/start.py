@@ -1,5 +1,6 @@
 """Wait for torch: the watch begins when the script has imported it, and imports nothing heavy itself."""
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import os
@@ -14,7 +15,11 @@ from gonogo.watch.orders import Orders
 def begin() -> None:
     """Watch this process, as the environment orders."""
     orders = Orders.of_environment(os.environ)
-    if orders is not None and "torch" not in sys.modules:
+    if orders is None:
+        return
+    with contextlib.suppress(OSError):
+        (orders.folder / f"{os.getpid()}.python").write_text(sys.executable)
+    if "torch" not in sys.modules:
         sys.meta_path.insert(0, _Finder(orders))
 
 

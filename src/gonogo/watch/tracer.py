@@ -28,6 +28,7 @@ class Tracer:
         self.on_backward: list[Callable[[], None]] = []  # and after each backward pass
         self.on_end: list[Callable[[], None]] = []
         self.after_end: Callable[[], None] | None = None  # what a step does when enough was seen
+        self.forks_workers = False  # is a loader starting its workers, which are part of this process?
         self.read_by_workers: Callable[[], Any] = lambda: None  # (data, worker_init_fn) of the pass that is read
         self.had_gradient = False  # did the optimizer that steps have any gradient before?
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?

@@ -41,6 +41,8 @@ def _own_sitecustomize():
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]  # noqa: PTH100
 if os.environ.get("GONOGO_WATCH"):
     try:
+        if sys.version_info < (3, 11):  # noqa: UP036 - this is the script's interpreter
+            raise RuntimeError("Python 3.11 or newer is needed in " + sys.executable)
         _gonogo().begin()
     except Exception as error:  # the script must run, watched or not
         print(f"gonogo: the watch could not start: {type(error).__name__}: {error}", file=sys.stderr)
