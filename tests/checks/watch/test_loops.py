@@ -524,3 +524,33 @@ def test_an_optimizer_for_later_takes_no_parameters_from_the_one_that_steps():
             optimizer.step()
 
     assert failed(loop) == []
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_gradients_that_are_mended_in_time_are_told(hidden):
+    x, y = data()
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            if hidden and model.bias.grad is not None:
+                (0.0 * model.bias[:1]).sqrt().sum().backward()
+                torch.nan_to_num_(model.bias.grad)
+            optimizer.step()
+
+    assert statuses(loop)["watch.nonfinite"] is (Status.WARN if hidden else Status.PASS)
+
+
+def test_a_loss_that_is_nan_behind_nan_to_num_is_told():
+    x, y = data()
+
+    def loss(model):
+        empty = model(x)[:0].mean()
+        return functional.cross_entropy(model(x), y) + torch.nan_to_num(empty)
+
+    assert "watch.nonfinite" in {
+        name for name, s in statuses(_stepping(nn.Linear(6, 3), loss)).items() if s > Status.PASS
+    }

@@ -25,7 +25,7 @@ LEAST, TINY = 10, 1e-8
             "zero_at_the_end", fail=9, source="exact: ten steps and more that move nothing, while training goes on"
         ),
         at_most("unheard", fail=0, source="exact: optimizers of torch read param_groups, and no attribute lr"),
-        at_most("largest", warn=30.0, fail=1e3, source="ours: word_language_model of pytorch/examples trains at 20"),
+        at_most("largest", warn=100.0, fail=1e3, source="ours: awd-lstm-lm trains at 30, and at 45 for long rows"),
     ],
     explains=("watch.trend", "watch.nonfinite"),
     since="0.6",

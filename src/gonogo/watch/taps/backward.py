@@ -9,6 +9,7 @@ from torch import Tensor
 from gonogo.watch.patch import Undo, quietly, replace
 from gonogo.watch.tracer import Tracer
 
+NEAR = 24  # nodes of the graph, from its end, that are looked at
 LOSSES = ("NllLoss", "MseLoss", "BinaryCrossEntropy", "SmoothL1Loss", "HuberLoss")
 
 
@@ -45,6 +46,7 @@ def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
     if loss is not None and (tracer.sampled or not loss.is_cuda):  # reading a value makes a GPU wait
         facts["value"] = _plain(float(loss.detach()))
         facts["negated"] = _is_minus_a_loss(loss)
+        facts["replaced"] = _replaced(loss)
     marks[:] = [mark for mark in marks if mark() is not None]
     facts["graphs"] = len(marks)
     tracer.emit("backward", **facts)
@@ -59,6 +61,19 @@ def _is_minus_a_loss(value: Tensor) -> bool:
     node = value.grad_fn
     inner = node.next_functions[0][0] if node is not None and node.next_functions else None
     return type(node).__name__ == "NegBackward0" and type(inner).__name__.startswith(LOSSES)
+
+
+def _replaced(value: Tensor) -> bool:
+    """Did nan_to_num put something in the place of a single value, near the end of the graph, that was no number?"""
+    nodes = [value.grad_fn]
+    for _ in range(NEAR):
+        node = nodes.pop(0) if nodes else None
+        if type(node).__name__ == "NanToNumBackward0":
+            before = node._saved_self  # type: ignore[union-attr]
+            if before.numel() == 1 and not bool(before.isfinite()):
+                return True
+        nodes += [inner for inner, _ in (node.next_functions if node is not None else ())]
+    return False
 
 
 def _plain(value: float) -> float | str:

@@ -32,6 +32,7 @@ class _Probe:
     unused: int | None = None  # the optimizer steps that there were when a gradient came that none has used
     weights: Tensor | None = None  # as that gradient found them
     lost: bool = False  # was a gradient cleared that nothing had used?
+    bad: bool = False  # did nan or infinity come?
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -70,6 +71,8 @@ class _Probes:
         if told and self.tracer.here:
             number = probes[0].optimizer
             self.tracer.emit("carried", optimizer=number, carried=sum(map(bool, told)), probes=len(told))
+        if self.tracer.here and any(map(_is_mended, probes)):
+            self.tracer.emit("mended", optimizer=probes[0].optimizer)
         lost = [probe for probe in probes if probe.lost]
         if lost and self.tracer.here and all(map(_is_the_last, lost)):
             self.tracer.emit("wasted", optimizer=probes[0].optimizer)
@@ -87,7 +90,7 @@ class _Probes:
             gradient = parameter.grad if parameter is not None else None
             watched = self.tracer.sampled and gradient is not None and bool(gradient.any())
             probe.held = gradient.detach().clone() if watched and gradient is not None else None
-            probe.used, probe.carried, probe.unused, probe.lost = watched, None, None, False
+            probe.used, probe.carried, probe.unused, probe.lost, probe.bad = watched, None, None, False, False
 
     def _probe(self, number: int, parameter: Tensor) -> _Probe:
         probe = _Probe(number, weakref.ref(parameter))
@@ -99,6 +102,8 @@ class _Probes:
 
     @quietly
     def _arriving(self, probe: _Probe, gradient: Tensor) -> None:
+        if self.tracer.sampled and self.tracer.active:
+            probe.bad |= not bool(gradient.detach().isfinite().all())
         if probe.held is not None and self.tracer.active:
             probe.new = gradient.detach().clone()
 
@@ -118,6 +123,13 @@ class _Probes:
             probe.carried = True
         probe.unused = self.tracer.steps
         probe.held, probe.weights = found.detach().clone(), parameter.detach().clone()
+
+
+def _is_mended(probe: _Probe) -> bool:
+    """Was there nan or infinity in the gradient when it came, and is there none now?"""
+    parameter = probe.parameter()
+    gradient = parameter.grad if parameter is not None else None
+    return probe.bad and gradient is not None and bool(gradient.isfinite().all())
 
 
 def _is_the_last(probe: _Probe) -> bool:
