@@ -185,6 +185,19 @@ def test_weights_that_are_kept_by_reference_are_found_by_their_memory(parts, cop
     assert len(record(loop).of("best")) == told
 
 
+def test_a_state_dict_without_a_tensor_is_told_from_other_files(parts, tmp_path):
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [parts[0]]
+
+    def save():
+        for thing in (Listed().state_dict(), parts[0].state_dict(), {}):
+            torch.save(thing, tmp_path / "file.pt")
+
+    assert [event["holds"] for event in record(save).of("save")] == ["no weights", "weights", "mapping"]
+
+
 def test_the_watchs_own_mistakes_are_told_and_do_not_reach_the_script(parts, monkeypatch):
     def fail(*_):
         raise RuntimeError("mine")

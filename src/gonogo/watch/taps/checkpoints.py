@@ -40,18 +40,22 @@ def content(thing: Any) -> str:
     if isinstance(thing, nn.Module):
         return "module"
     if isinstance(thing, Mapping):
-        if {"state", "param_groups"} <= set(thing):
-            return "optimizer"
-        if "last_epoch" in thing or "_schedulers" in thing:
-            return "scheduler"
-        if {"scale", "growth_factor"} <= set(thing):
-            return "scaler"
-        if thing and all(isinstance(value, Tensor) for value in thing.values()):
-            return "weights"
-        return "mapping"
+        return _mapping(thing)
     if isinstance(thing, Tensor) and thing.dtype is torch.uint8 and thing.ndim == 1 and thing.numel() > 1000:
         return "random state"
     return type(thing).__name__
+
+
+def _mapping(thing: Mapping[Any, Any]) -> str:
+    if {"state", "param_groups"} <= set(thing):
+        return "optimizer"
+    if "last_epoch" in thing or "_schedulers" in thing:
+        return "scheduler"
+    if {"scale", "growth_factor"} <= set(thing):
+        return "scaler"
+    if not thing and hasattr(thing, "_metadata"):  # the mark of Module.state_dict()
+        return "no weights"
+    return "weights" if thing and all(isinstance(value, Tensor) for value in thing.values()) else "mapping"
 
 
 class _Kept:
