@@ -111,7 +111,8 @@ def test_what_belongs_to_the_launch_is_no_configuration_of_the_run(hidden):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"model.widht": 3}, "Hydra cannot compose it: Could not override 'model.widht'"),
+        ({"model.widht": 3}, "Could not override 'model.widht'.* Did you mean 'model.width'"),
+        ({"+model.widht": 3}, r"unexpected keyword argument 'widht'.*It takes: width, lr.* Did you mean 'width'"),
         ({"model.width": "???"}, r"missing: model.width. Add model.width=\.\.\. to the command"),
         ({"model": "narrow"}, "Hydra cannot compose it"),
         ({"model._target_": "written.Nte"}, "Did you mean 'Net'"),
@@ -139,3 +140,23 @@ def test_sections_that_nothing_built_refers_to_are_the_launch_s(tmp_path):
         HYDRA + "callbacks: {_target_: other.Callback, dirpath: /nowhere}\ntags: [x]\n"
     )
     assert set(locate("config.yaml", {}).config) == {"lr", "data", "model", "trainer"}
+
+
+def test_the_root_of_a_project_is_found_as_rootutils_finds_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROJECT_ROOT", "")  # so that it is taken away at the end
+    monkeypatch.delenv("PROJECT_ROOT")
+    (tmp_path / ".project-root").touch()
+    (tmp_path / "conf").mkdir()
+    written = HYDRA.replace("{model: wide}, ", "").replace("batch_size: 16", 'batch_size: "${root.size}"')
+    written += 'model: {_target_: written.Net}\nroot: {size: 16, folder: "${oc.env:PROJECT_ROOT}"}\n'
+    (tmp_path / "conf" / "config.yaml").write_text(written)
+    assert locate("conf/config.yaml", {}).config["root"]["folder"] == str(tmp_path)
+
+
+def test_a_variable_that_is_not_set_is_asked_for_only_where_it_is_needed(tmp_path):
+    unset = '"${oc.env:NOT_SET_ANYWHERE}"'
+    (tmp_path / "config.yaml").write_text(HYDRA + f"logger: {{project: {unset}}}\n")
+    assert session("config.yaml").batches(limit=1)[0][0].shape == (16, 4)
+    (tmp_path / "config.yaml").write_text(HYDRA.replace("batch_size: 16", f"batch_size: {unset}"))
+    with pytest.raises(SubjectError, match=r"'NOT_SET_ANYWHERE' not found.*NAME=value gonogo run"):
+        session("config.yaml")

@@ -3,16 +3,18 @@
 Values go through OmegaConf where it is installed, so that `${...}` and `1e-3` mean what they mean to Hydra.
 """
 
+import contextlib
 import functools
-import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gonogo.adapters.hydra_files import composed, find_project_root, imported
 from gonogo.core.profile import parse_yaml
-from gonogo.errors import SubjectError
+from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.blame import origin
 
 Resolve = Callable[[str], Any]  # a dotted name -> the object
@@ -44,8 +46,7 @@ class Written:
     @property
     def shown(self) -> dict[str, Any]:
         """What is built here, and what that refers to: seeds, paths, loggers and callbacks are the launch's."""
-        whole = target(self.content) is not None
-        shown = {key: value for key, value in self.content.items() if whole or key in _reached(self.raw)}
+        shown = _kept(self.content, self.raw)
         trainer = shown.get("trainer")
         if isinstance(trainer, Mapping):
             shown["trainer"] = {key: value for key, value in trainer.items() if key in _LEARNED and value is not None}
@@ -110,7 +111,7 @@ class Written:
         except SubjectError:
             raise
         except Exception as error:
-            what = f"{target(node)} raised {type(error).__name__}: {error} ({origin(error)})"
+            what = f"{target(node)} raised {type(error).__name__}: {error} ({origin(error)}){_near(made, named)}"
             raise SubjectError(f"{self.text}: {where.lstrip('.')}: {what}") from error
 
 
@@ -126,52 +127,44 @@ def read(path: Path, overrides: Mapping[str, Any], resolve: Resolve) -> Written:
         raise SubjectError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise SubjectError(f"{path}: not UTF-8 text: {error}") from None
-    raw = _composed(path, overrides) if "defaults" in content else content
+    find_project_root(path)
+    raw = composed(path, overrides) if "defaults" in content else content
     if raw is content:
         for key, value in overrides.items():
             raw = _with(raw, key.split("."), value)
     content = _resolved(path, raw)
-    missing = list(_unresolved(content, ""))
+    missing = list(_unresolved(_kept(content, raw), ""))
     if missing:
         what = "values that must be given are" if len(missing) > 1 else "a value that must be given is"
         raise SubjectError(f"{path}: {what} missing: {', '.join(missing)}. Add {missing[0]}=... to the command")
     return Written(str(path), content, raw, resolve)
 
 
-def _composed(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """What Hydra composes from the defaults list of a file, without running anything."""
-    hydra, omegaconf = _imported("hydra", path), _imported("omegaconf", path)
-    words = [f"{key}={'null' if value is None else value}" for key, value in overrides.items()]
+def _resolved(path: Path, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values in the place of `${...}`, but for sections that nothing here needs: they may ask for secrets."""
+    if "${" not in str(raw):
+        return raw
+    omegaconf = imported("omegaconf", path)
     try:
-        with hydra.initialize_config_dir(str(path.resolve().parent), version_base=None):
-            composed = hydra.compose(config_name=path.stem, overrides=words, return_hydra_config=True)
-        _started_here(composed)
-        content = omegaconf.OmegaConf.to_container(composed, resolve=False)
-    except Exception as error:  # a dozen classes of two libraries, all about what the user wrote
-        raise SubjectError(f"{path}: Hydra cannot compose it: {' '.join(str(error).split())}") from None
-    return {key: value for key, value in content.items() if key != "hydra"}
-
-
-def _started_here(composed: Any) -> None:
-    """Give `${hydra:runtime...}` and `${now:...}` the values of a run that was started in this folder."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.utils import setup_globals
-    from omegaconf import OmegaConf
-
-    setup_globals()
-    OmegaConf.set_readonly(composed.hydra, False)
-    composed.hydra.runtime.cwd = composed.hydra.runtime.output_dir = str(Path.cwd())
-    HydraConfig.instance().set_config(composed)
-
-
-def _resolved(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "${" not in str(content):
-        return content
-    omegaconf = _imported("omegaconf", path)
-    try:
-        return omegaconf.OmegaConf.to_container(omegaconf.OmegaConf.create(content), resolve=True)
+        made = omegaconf.OmegaConf.create(raw)
+        needed = _kept(raw, raw)
+        return {key: _value(omegaconf, made, key) if key in needed else value for key, value in raw.items()}
     except Exception as error:
-        raise SubjectError(f"{path}: it cannot be resolved: {' '.join(str(error).split())}") from None
+        text = " ".join(str(error).split())
+        advice = ". Set it in front of the command: NAME=value gonogo run ..." if "Environment variable" in text else ""
+        raise SubjectError(f"{path}: it cannot be resolved: {text}{advice}") from None
+
+
+def _value(omegaconf: Any, made: Any, key: str) -> Any:
+    value = made[key] if not omegaconf.OmegaConf.is_missing(made, key) else _MISSING
+    config = omegaconf.OmegaConf.is_config(value)
+    return omegaconf.OmegaConf.to_container(value, resolve=True) if config else value
+
+
+def _kept(content: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a configuration that describes one object, else what is built of it and what that refers to."""
+    reached = set(content) if target(raw) is not None else _reached(raw)
+    return {key: value for key, value in content.items() if key in reached}
 
 
 def _reached(raw: Mapping[str, Any]) -> set[str]:
@@ -201,21 +194,22 @@ def _differences(one: Any, other: Any, keys: tuple[str, ...] = ()) -> Iterator[t
         yield keys, other
 
 
-def _imported(name: str, path: Path) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise SubjectError(
-            f"{path} is composed by Hydra, which is not installed: pip install 'gonogo[hydra]'"
-        ) from None
-
-
 def _unresolved(node: Any, where: str) -> Iterator[str]:
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _unresolved(value, f"{where}.{key}".lstrip("."))
     elif node == _MISSING:
         yield where
+
+
+def _near(made: Any, named: Mapping[str, Any]) -> str:
+    """The argument that may be meant where one is given that does not exist."""
+    with contextlib.suppress(TypeError, ValueError):  # some builtins have no signature
+        takes = inspect.signature(made).parameters
+        wild = any(one.kind is one.VAR_KEYWORD for one in takes.values())
+        unknown = [name for name in named if name not in takes and not wild]
+        return f". It takes: {', '.join(takes)}.{did_you_mean(unknown[0], takes)}" if unknown else ""
+    return ""
 
 
 def target(node: Mapping[str, Any]) -> str | None:
