@@ -163,13 +163,21 @@ def quantity(measured: Measurement) -> str:
     return f"{text} [{low:.4g}, {high:.4g}]"
 
 
+def plural(noun: str) -> str:
+    """'losses', 'entries', 'keys'."""
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun}s"
+
+
 def number(value: float, unit: str = "1") -> str:
     """One value with its unit, as a person reads it."""
     if unit == "1":
         return f"{value:.4g}"
     if unit.startswith("{") and unit.endswith("}"):
         noun = unit[1:-1]
-        return f"{value:,.0f} {noun}" + ("" if value == 1 else "s") if value == int(value) else f"{value:.4g} {noun}s"
+        shown = f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+        return f"{shown} {noun if value == 1 else plural(noun)}"
     if unit.startswith("By"):
         for factor, prefix in _PREFIXES:
             if abs(value) >= factor:
