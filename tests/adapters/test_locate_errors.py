@@ -32,3 +32,10 @@ def test_a_function_that_hydra_starts_is_to_be_watched(tmp_path):
     (tmp_path / "hydra_main.py").write_text(f"import hydra\n\n{start}\ndef main(cfg):\n    pass\n")
     with pytest.raises(SubjectError, match=r"started by Hydra: `gonogo watch -- python .*hydra_main.py` watches it"):
         locate(f"{tmp_path}/hydra_main.py:main", {})
+
+
+def test_a_script_that_knows_nothing_of_gonogo_is_to_be_named_or_watched(tmp_path):
+    (tmp_path / "plain_script.py").write_text(CODE)
+    words = r"Name what builds the run: .*:NAME \(Net\); `gonogo watch -- python .*plain_script.py` watches the script"
+    with pytest.raises(SubjectError, match=words):
+        locate(f"{tmp_path}/plain_script.py", {})

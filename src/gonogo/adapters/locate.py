@@ -40,10 +40,21 @@ def find(text: str, part: str) -> Any:
     """
     where, _, attribute = text.rpartition(":") if ":" in text else (text, "", "")
     if where.endswith(".py"):
-        return _attribute(_load_file(Path(where)), attribute or part, text)
+        module = _load_file(Path(where))
+        if not attribute and not hasattr(module, part):
+            raise SubjectError(_nothing_named(module, part, where))
+        return _attribute(module, attribute or part, text)
     if attribute:
         return _attribute(_import(where, text), attribute, text)
     return _attribute(_recipe(text, part), "build", text)
+
+
+def _nothing_named(module: ModuleType, part: str, where: str) -> str:
+    """A script that knows nothing of gonogo is what a new user has."""
+    own = [name for name, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__]
+    names = f" ({', '.join(own[:6])})" if own else ""
+    watch = f"; `gonogo watch -- python {where}` watches the script as it is" if part == "subject" else ""
+    return f"{where}: there is no {part!r} there. Name what builds the run: {where}:NAME{names}{watch}"
 
 
 def _attribute(module: ModuleType, attribute: str, text: str) -> Any:
