@@ -198,6 +198,17 @@ def test_a_state_dict_without_a_tensor_is_told_from_other_files(parts, tmp_path)
     assert [event["holds"] for event in record(save).of("save")] == ["no weights", "weights", "mapping"]
 
 
+@pytest.mark.parametrize(
+    ("weigh", "told"), [(lambda loss: loss, True), (lambda loss: loss.detach(), True), (torch.ones_like, False)]
+)
+def test_a_loss_that_weighs_itself_is_told_from_one_that_is_weighed(parts, weigh, told):
+    def loop():
+        loss = parts[0](parts[2]).sum()
+        loss.backward(weigh(loss))
+
+    assert [event["times_itself"] for event in record(loop).of("backward")] == [told]
+
+
 def test_the_watchs_own_mistakes_are_told_and_do_not_reach_the_script(parts, monkeypatch):
     def fail(*_):
         raise RuntimeError("mine")

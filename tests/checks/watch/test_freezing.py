@@ -10,8 +10,8 @@ from gonogo.training.subject import Subject
 from gonogo.watch.inside import record
 
 
-def found(freeze):
-    """What is frozen in name only after `freeze(model)`."""
+def found(freeze, between=lambda model, step: None):
+    """What is frozen in name only after `freeze(model)`, and `between(model, step)` of the steps."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Tanh()), nn.Linear(4, 2))
     freeze(model)
@@ -19,7 +19,8 @@ def found(freeze):
     x, y = torch.randn(8, 3), torch.arange(8) % 2
 
     def loop():
-        for _ in range(5):
+        for step in range(15):
+            between(model, step)
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
@@ -47,3 +48,9 @@ def misspell(model):
 )
 def test_only_freezing_that_freezes_nothing_is_found(freeze, names):
     assert found(freeze) == names
+
+
+def test_what_is_meant_to_take_turns_is_not_meant_to_stay():
+    assert found(misspell, lambda model, step: setattr(model[1].weight, "require_grad", step % 6 == 5)) == [
+        "1.bias.require_grad"
+    ]

@@ -23,8 +23,8 @@ def freezing(session: Session) -> Observation:
     """What is frozen is not trained | Parts are frozen in name only
 
     What: `in_name_only` counts modules with an attribute requires_grad = False, and parameters with a misspelt one
-        (require_grad, requires_grads), parameters of which are trainable, had a gradient other than zero, and are in an
-        optimizer that steps.
+        (require_grad, requires_grads), that stay so, and parameters of which are trainable, had a gradient other than
+        zero, and are in an optimizer that steps.
     Why: torch.nn.Module has no requires_grad: `model.backbone.requires_grad = False` sets a new attribute that nobody
         reads, and the pretrained backbone is trained with the rate of the head. Nothing complains.
     Fix: model.backbone.requires_grad_(False), with the underscore, or requires_grad = False for each parameter.
@@ -39,11 +39,8 @@ def freezing(session: Session) -> Observation:
     stepping = set(evidence.steps_of(recording))
     rows = [row for one in models.values() for row in one]
     moved = {row.number: row.name for row in rows if row.trainable and row.moved and row.optimizer in stepping}
-    found = {
-        event["name"]: sum(number in moved for number in event["parameters"])
-        for event in recording.of("frozen_in_name")
-        if moved.keys() & set(event["parameters"])
-    }
+    told = (recording.last("frozen_in_name") or {"attributes": []})["attributes"]
+    found = {name: sum(number in moved for number in held) for name, held in told if moved.keys() & set(held)}
     return evidence.observed(
         {"in_name_only": Measurement(len(found), "{attribute}", n=len(moved))},
         [Table("Frozen in name", ("set to False", "parameters that are trained"), tuple(found.items()))],
@@ -55,5 +52,5 @@ def the_layer_has_an_attribute(subject: Subject) -> Subject:
     """model.first.requires_grad = False"""
     recording = subject.recording or Recording(())
     number = next(row.number for rows in evidence.parameters(recording).values() for row in rows)
-    event = {"kind": "frozen_in_name", "step": 1, "model": 0, "name": "first.requires_grad", "parameters": [number]}
+    event = {"kind": "frozen_in_name", "step": 1, "attributes": [["first.requires_grad", [number]]]}
     return replace(subject, recording=Recording((*recording.events, event)))

@@ -25,7 +25,7 @@ def install(tracer: Tracer) -> list[Undo]:
         def backward(tensors: Any, *given: Any, **named: Any) -> Any:
             if tracer.here:
                 tracer.backwards += 1
-                note(tracer, tensors, marks)
+                note(tracer, tensors, marks, given[0] if given else named.get("grad_tensors"))
             answer = old(tensors, *given, **named)
             if tracer.here:
                 for act in tracer.on_backward:
@@ -38,8 +38,8 @@ def install(tracer: Tracer) -> list[Undo]:
 
 
 @quietly
-def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
-    """Tell the value, and how many graphs of earlier passes are still alive."""
+def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]], weights: Any = None) -> None:
+    """Tell the value, whether it weighs itself, and how many graphs of earlier passes are still alive."""
     roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     loss = roots[0] if len(roots) == 1 and isinstance(roots[0], Tensor) and roots[0].numel() == 1 else None
     facts: dict[str, Any] = {"pass": tracer.reading, "number": tracer.backwards}
@@ -47,6 +47,8 @@ def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]]) -> None:
         facts["value"] = _plain(float(loss.detach()))
         facts["negated"] = _is_minus_a_loss(loss)
         facts["replaced"] = _replaced(loss)
+    if loss is not None and isinstance(weights, Tensor):
+        facts["times_itself"] = weights.data_ptr() == loss.data_ptr()  # loss.backward(loss), detached or not
     marks[:] = [mark for mark in marks if mark() is not None]
     facts["graphs"] = len(marks)
     tracer.emit("backward", **facts)

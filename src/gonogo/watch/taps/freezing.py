@@ -12,21 +12,28 @@ from gonogo.watch.patch import Undo, quietly
 from gonogo.watch.tracer import Tracer
 
 MEANT = re.compile(r"requires?d?_?grad(s|ients?)?", re.IGNORECASE)
-LOOKS = (1, 10, 50)  # steps after which attributes are read
-MOST = 10
+LOOKS = (*range(1, 13), 50)  # steps after which attributes are read: of networks that take turns each has its own
+MOST = 50
 
 
 def install(tracer: Tracer) -> list[Undo]:
-    """Read the attributes of models and parameters now and then."""
+    """Read the attributes of models and parameters now and then; only what is False each time is meant to stay."""
+    lasting: list[dict[str, list[int]]] = []
 
     @quietly
     def look() -> None:
         if tracer.steps not in LOOKS:
             return
-        for number, model in tracer.all_of("model"):
-            for name, parameters in list(in_name_only(model))[:MOST]:
-                held = [tracer.number("parameter", one)[0] for one in parameters]
-                tracer.emit("frozen_in_name", model=number, name=name, parameters=held)
+        found = {
+            f"{number}:{name}": [tracer.number("parameter", one)[0] for one in parameters]
+            for number, model in tracer.all_of("model")
+            for name, parameters in in_name_only(model)
+        }
+        before = lasting.pop() if lasting else found
+        lasting.append({name: held for name, held in before.items() if name in found})
+        if before:
+            names = list(lasting[0].items())[:MOST]
+            tracer.emit("frozen_in_name", attributes=[[name.split(":")[1], held] for name, held in names])
 
     tracer.on_step.append(look)
     return []
