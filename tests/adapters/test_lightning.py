@@ -261,3 +261,26 @@ def test_loaders_of_several_sources_give_their_batches_together():
     session = Session(frameworks.as_subject(Semi(), Semi, "run"))
     assert len(session.loader("train")) == 8
     session.step(session.batches(limit=1)[0])
+
+
+class WithoutStep(pl.LightningModule):
+    pass
+
+
+class Unscheduled(Classifier):
+    def configure_optimizers(self):
+        return {"optimizer": super().configure_optimizers(), "lr_scheduler": {"interval": "step"}}
+
+
+@pytest.mark.parametrize(
+    ("built", "words"),
+    [
+        (lambda: pl.LightningDataModule(), r"LightningDataModule, with 0 LightningModules; expected a LightningModule"),
+        (lambda: (Classifier(), Classifier()), r"Classifier, Classifier, with 2 LightningModules"),
+        (lambda: WithoutStep(), "WithoutStep has no training_step"),
+        (lambda: (Unscheduled(), DataLoader(rows(), 8)), r"a dict with interval; it needs 'scheduler'"),
+    ],
+)
+def test_what_is_missing_is_said_in_words(built, words):
+    with pytest.raises(SubjectError, match=words):
+        frameworks.as_subject(built(), built, "run")

@@ -39,3 +39,13 @@ def test_a_script_that_knows_nothing_of_gonogo_is_to_be_named_or_watched(tmp_pat
     words = r"Name what builds the run: .*:NAME \(Net\); `gonogo watch -- python .*plain_script.py` watches the script"
     with pytest.raises(SubjectError, match=words):
         locate(f"{tmp_path}/plain_script.py", {})
+
+
+@pytest.mark.parametrize("steps", [10, 1000])
+def test_a_script_that_trains_when_it_is_imported_is_stopped_one_that_prepares_a_part_is_not(tmp_path, steps):
+    path = tmp_path / f"trains_{steps}.py"
+    step = f"for _ in range({steps}): optimizer.step()"
+    path.write_text(f"{CODE}\nimport torch\noptimizer = torch.optim.SGD(net.parameters(), 0.1)\n{step}\n")
+    words = "trains when it is imported" if steps > 100 else "is a live model"
+    with pytest.raises(SubjectError, match=words):
+        locate(f"{path}:net", {})

@@ -44,8 +44,9 @@ _PRECISIONS = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "1
 
 
 def accepts(built: Any) -> bool:
-    """Is it a LightningModule, or does it hold one?"""
-    return any(is_a(part, "LightningModule") for part in listed(built))
+    """Is it an object of Lightning, or does it hold one?"""
+    kinds = ("LightningModule", "LightningDataModule", "Trainer")
+    return any(is_a(part, kind) for part in listed(built) for kind in kinds)
 
 
 def fresh(built: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gonogo.adapters.lightning_hooks import is_a
+from gonogo.adapters.lightning_hooks import is_a, overridden
 from gonogo.errors import SubjectError
 
 FORMS = "a LightningModule with its own loaders, or (module, datamodule), (module, train_loader, valid_loader)"
@@ -36,11 +36,16 @@ class Given:
         """The objects sorted.
 
         Raises:
-            SubjectError: There are two modules.
+            SubjectError: There is no module, or two, or one that cannot train.
         """
         modules = [part for part in listed(built) if is_a(part, "LightningModule")]
-        if len(modules) > 1:
-            raise SubjectError(f"{text}() returned {len(modules)} LightningModules; expected {FORMS}")
+        if len(modules) != 1:
+            found = ", ".join(type(part).__name__ for part in listed(built))
+            raise SubjectError(f"{text}: {found}, with {len(modules)} LightningModules; expected {FORMS}")
+        if not overridden(modules[0], "training_step"):
+            raise SubjectError(
+                f"{text}: {type(modules[0]).__name__} has no training_step; define it, it gives the loss"
+            )
         given = Given(modules[0])
         named = built.items() if isinstance(built, Mapping) else ((None, part) for part in listed(built))
         for name, part in named:

@@ -107,6 +107,9 @@ def _is_pair(returned: Any) -> bool:
 def _schedule(given: Any) -> Schedule:
     if not isinstance(given, Mapping):
         return Schedule(given)
+    if "scheduler" not in given:
+        found = f"a dict with {', '.join(map(str, given))}"
+        raise SubjectError(f"configure_optimizers returned as lr_scheduler {found}; it needs 'scheduler'")
     return Schedule(given["scheduler"], given.get("interval") == "step", int(given.get("frequency") or 1))
 
 

@@ -4,13 +4,15 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gonogo.adapters import config_files, frameworks
 from gonogo.errors import GonogoError, SubjectError, did_you_mean
@@ -19,6 +21,7 @@ from gonogo.training.subject import Subject
 
 FORMS = "package.module:attribute, path/file.py:attribute, a YAML file with _target_ or class_path, or a recipe name"
 RECIPES = "gonogo_recipes"
+_PREPARING = 100  # optimizer steps
 
 
 def locate(text: str, overrides: Mapping[str, Any]) -> Subject:
@@ -161,9 +164,29 @@ def _import(name: str, text: str) -> ModuleType:
 
 def _guarded(load: Callable[[], Any], where: str) -> Any:
     try:
-        return load()
+        with _not_training(where):
+            return load()
+    except GonogoError:
+        raise
     except Exception as error:
         raise SubjectError(f"{where}: importing it raised {type(error).__name__}: {error} ({origin(error)})") from error
+
+
+@contextlib.contextmanager
+def _not_training(where: str) -> Iterator[None]:
+    """Within, more optimizer steps than a part would take to be prepared are refused: scripts train when imported."""
+    steps = itertools.count(1)
+
+    def count(*_: Any) -> None:
+        if next(steps) > _PREPARING:
+            what = f"{where} trains when it is imported: {_PREPARING} optimizer steps were taken"
+            raise SubjectError(f"{what}. Put the training under `if __name__ == '__main__':`, or into a function")
+
+    handle = register_optimizer_step_pre_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
