@@ -1,6 +1,7 @@
 """What the taps tell, on tiny loops in this process; and that nothing of them is left behind."""
 
 import copy
+import os
 import sys
 
 import pytest
@@ -207,6 +208,18 @@ def test_a_loss_that_weighs_itself_is_told_from_one_that_is_weighed(parts, weigh
         loss.backward(weigh(loss))
 
     assert [event["times_itself"] for event in record(loop).of("backward")] == [told]
+
+
+def test_a_file_from_before_that_is_written_over_is_told(parts, tmp_path):
+    old, new = tmp_path / "old.pt", tmp_path / "new.pt"
+    old.touch()
+    os.utime(old, (0, 0))
+
+    def save():
+        for file in (old, new, new):
+            torch.save(obj=parts[0].state_dict(), f=file)
+
+    assert [event.get("over") for event in record(save).of("save")] == [str(old), None, None]
 
 
 def test_the_watchs_own_mistakes_are_told_and_do_not_reach_the_script(parts, monkeypatch):

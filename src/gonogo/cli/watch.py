@@ -83,6 +83,8 @@ def _notes(seen: Recording, ended: launch.Ended, traces: Path) -> tuple[str, ...
     if not seen.events:
         pythons = sorted({file.read_text() for file in traces.glob("*.python")})
         told.append(f"torch was not imported in {', '.join(pythons)}" if pythons else NO_PYTHON)
+    if over := sorted({event["over"] for event in seen.of("save") if "over" in event}):
+        told.append(f"the script wrote over files that were there before: {', '.join(over[:5])}")
     told += [f"the watch could not follow {event['where']}: {event['error']}" for event in seen.of("mistake")]
     return tuple(told)
 

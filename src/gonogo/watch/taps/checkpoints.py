@@ -1,6 +1,9 @@
 """Checkpoints: what is written and read, and weights that are kept as the best but go on changing."""
 
+import functools
+import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -19,16 +22,29 @@ def install(tracer: Tracer) -> list[Undo]:
     kept = _Kept(tracer)
     tracer.on_step.append(kept.look)
     return [
-        tap(tracer, torch, "save", before=lambda thing, *_, **__: _told(tracer, "save", thing)),
+        tap(tracer, torch, "save", before=functools.partial(_saving, tracer)),
         tap(tracer, torch, "load", after=lambda found, *_, **__: _told(tracer, "load", found)),
         tap(tracer, nn.Module, "load_state_dict", before=kept.restored),
     ]
 
 
 @quietly
-def _told(tracer: Tracer, kind: str, thing: Any) -> None:
+def _saving(tracer: Tracer, obj: Any, f: Any = None, *_: Any, **__: Any) -> None:
+    _told(tracer, "save", obj, **({"over": os.fspath(f)} if _was_there(tracer, f) else {}))
+
+
+def _was_there(tracer: Tracer, file: Any) -> bool:
+    """Is this a file from before the script began, which it is about to write over?"""
+    if not isinstance(file, str | os.PathLike) or not os.path.isfile(file):  # noqa: PTH113
+        return False
+    began = time.time() - (time.perf_counter() - tracer.started)
+    return os.path.getmtime(file) < began  # noqa: PTH204
+
+
+@quietly
+def _told(tracer: Tracer, kind: str, thing: Any, **more: str) -> None:
     entries = {str(key): content(value) for key, value in list(thing.items())[:40]} if _is_mapping(thing) else {}
-    tracer.emit(kind, holds=content(thing), entries=entries)
+    tracer.emit(kind, holds=content(thing), entries=entries, **more)
 
 
 def _is_mapping(thing: Any) -> bool:
@@ -83,12 +99,13 @@ class _Kept:
         self.tracer.evaluated = False
 
     @quietly
-    def restored(self, model: nn.Module, state: Any, *_: Any, **__: Any) -> None:
+    def restored(self, model: nn.Module, state_dict: Any, *_: Any, **__: Any) -> None:
         """Tell of weights that are loaded onto themselves."""
         mine = {name: p.data_ptr() for name, p in model.named_parameters() if p.numel()}
-        if not mine or not _is_mapping(state):
+        if not mine or not _is_mapping(state_dict):
             return
-        same = [name for name, at in mine.items() if isinstance(t := state.get(name), Tensor) and t.data_ptr() == at]
+        found = {name: t.data_ptr() for name, t in state_dict.items() if isinstance(t, Tensor)}
+        same = [name for name, at in mine.items() if found.get(name) == at]
         if len(same) == len(mine):
             self.tracer.emit("onto_itself", parameters=len(same))
 
