@@ -554,3 +554,34 @@ def test_a_loss_that_is_nan_behind_nan_to_num_is_told():
     assert "watch.nonfinite" in {
         name for name, s in statuses(_stepping(nn.Linear(6, 3), loss)).items() if s > Status.PASS
     }
+
+
+def test_a_class_may_be_given_to_the_model_that_is_asked_for_it():
+    torch.manual_seed(0)
+    labels = torch.randint(0, 3, (32,))
+    model = nn.Sequential(nn.Embedding(3, 8), nn.Linear(8, 3))  # a generator and its auxiliary classifier
+    found = statuses(_stepping(model, lambda model: functional.cross_entropy(model(labels), labels)))
+    assert found["watch.loss-inputs"] is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("mode", "every", "status"), [(True, 8, Status.WARN), (False, 8, Status.SKIP), (True, 1, Status.SKIP)]
+)
+def test_an_evaluation_without_a_loader_runs_in_evaluation_mode(mode, every, status):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(STEPS):
+            model.train()
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if step % every == 0:
+                with torch.no_grad():
+                    model.train(mode)
+                    for _ in range(6):
+                        model(x)
+
+    assert statuses(loop)["watch.evaluation-mode"] is status

@@ -7,11 +7,13 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
+from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
+
+ROW = 5  # forward passes of an evaluation, and steps for each of them
 
 
 @check(
@@ -19,6 +21,7 @@ from gonogo.watch.evidence import Pass
     effort=Effort.READ,
     criteria=[
         at_most("in_training_mode", fail=0, source="exact: dropout or batch normalisation were in training mode"),
+        at_most("apart", warn=0, source="ours: exact as to the mode; sampling with dropout may be meant"),
         at_most("under_gradient", warn=0, source="ours: right numbers, but up to three times the memory"),
     ],
     since="0.6",
@@ -28,7 +31,9 @@ def evaluation_mode(session: Session) -> Observation:
 
     What: an evaluation is a pass over a loader of other data than those trained on, in which a trained model ran and
         nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
-        were in training mode; `under_gradient` those that recorded a graph for nothing.
+        were in training mode; `under_gradient` those that recorded a graph for nothing. `apart` counts, where no loader
+        tells, what looks like an evaluation in training mode: five forward passes in a row without gradient, now and
+        then, not at every step as those of a teacher are.
     Why: the score is that of a random, thinned-out model, and batch normalisation learns the held-out data.
     Fix: model.eval() and torch.no_grad() before the loop, model.train() after it.
     Shapes: any.
@@ -38,12 +43,14 @@ def evaluation_mode(session: Session) -> Observation:
     recording = session.subject.recording or Recording(())
     trained = evidence.trained(recording)
     found = [one for one in evidence.evaluations(recording) if any(call["model"] in trained for call in one.calls)]
-    if not found:
+    apart = _apart(recording, trained, {one.number for one in found})
+    if not found and not apart:
         raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
     wrong = [one for one in found if _varies(one, trained)]
     graphs = [one for one in found if all(call["grad"] for call in one.calls if call["model"] in trained)]
     measured = {
         "in_training_mode": Measurement(len(wrong), "{evaluation}", n=len(found)),
+        "apart": Measurement(len(apart), "{evaluation}", n=len(apart)),
         "under_gradient": Measurement(len(graphs), "{evaluation}", n=len(found)),
     }
     shown = sorted(found, key=lambda one: one not in wrong and one not in graphs)  # the findings first
@@ -51,12 +58,26 @@ def evaluation_mode(session: Session) -> Observation:
         (one.number, one.batches, "training" if one in wrong else "evaluation", evidence.lines(one.calls))
         for one in shown
     ]
+    rows += [("", len(calls), "training", evidence.lines(calls)) for calls in apart]
     return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode", "line"), tuple(rows))])
 
 
 def _varies(one: Pass, trained: set[int]) -> bool:
     told = [call for call in one.calls if call["model"] in trained and call["training"] and "varying" in call]
     return any(call["varying"][0] for call in told)
+
+
+def _apart(recording: Recording, trained: set[int], known: set[int]) -> list[list[Event]]:
+    """Runs of forward passes without gradient in training mode, if they are seldom and no evaluation of a loader."""
+    runs: list[list[Event]] = [[]]
+    for event in recording.of("call", "backward", "step"):
+        blind = event["kind"] == "call" and not event["grad"]
+        if not blind:
+            runs += [[]] if runs[-1] else []
+        elif event["model"] in trained and event["training"] and event.get("pass") not in known:
+            runs[-1].append(event)
+    found = [run for run in runs if len(run) >= ROW and any(call.get("varying", (0,))[0] for call in run)]
+    return found if len(found) <= recording.steps / ROW else []
 
 
 @fault(toy="watched")

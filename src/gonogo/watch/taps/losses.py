@@ -46,7 +46,8 @@ def install(tracer: Tracer) -> list[Undo]:
         return tap(tracer, functional, name, before=given)
 
     def embedding(input: Any, *_: Any, **__: Any) -> None:
-        if tracer.sampled and torch.is_grad_enabled() and len(tokens) < HELD and input.numel() >= TOKENS:
+        rows = input.ndim >= 2 and input.shape[-1] > 1  # no class of a sample, which a generator may be given
+        if rows and tracer.sampled and torch.is_grad_enabled() and len(tokens) < HELD and input.numel() >= TOKENS:
             tokens.append(input)
 
     tracer.on_backward.append(tokens.clear)
