@@ -32,7 +32,7 @@ INSTALLERS = tuple(
         clearing,
         clipping,
         precision,
-            checkpoints,
+        checkpoints,
         workers,
     )
 )
