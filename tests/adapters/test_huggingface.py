@@ -97,6 +97,34 @@ def test_a_live_trainer_keeps_the_optimizer_that_it_was_given(tmp_path):
     assert session.optimizer.param_groups[0]["params"][0] is session.model.layer.weight
 
 
+class Taught(Straight):
+    def __init__(self, *args, teacher=None, **given):
+        super().__init__(*args, **given)
+        self.teacher = teacher
+
+    def compute_loss(self, model, inputs, **given):
+        return super().compute_loss(model, inputs) + self.teacher(model.layer.weight).square().mean()
+
+
+def test_a_live_trainer_keeps_what_its_class_was_given_and_trains_a_copy(tmp_path):
+    live = Taught(Tagger(), trainer(tmp_path, Tagger()).args, train_dataset=sentences(), teacher=nn.Linear(3, 1))
+    before = live.model.layer.weight.clone()
+    session = Session(frameworks.of_live(live, "run"))
+    session.step(session.batches(limit=1)[0])
+    assert torch.equal(live.model.layer.weight, before)
+    assert not torch.equal(session.model.layer.weight, before)
+
+
+def test_how_long_something_took_is_no_score(tmp_path):
+    def build():
+        made = trainer(tmp_path, Tagger(), eval_dataset=sentences())
+        made.model_preparation_time = 0.25
+        return made
+
+    subject = frameworks.as_subject(build(), build, "run")
+    assert set(subject.evaluate(Session(subject).model, subject.splits["valid"].batches())) == {"eval_loss"}
+
+
 def test_the_source_of_the_function_that_builds_a_trainer_is_found(tmp_path):
     def build():
         return trainer(tmp_path, Tagger())

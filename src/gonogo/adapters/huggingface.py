@@ -5,7 +5,6 @@ them is ours, so callbacks stay silent. Nothing here imports transformers before
 """
 
 import copy
-import inspect
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -46,15 +45,13 @@ def accepts(built: Any) -> bool:
 def fresh(built: Any) -> Any:
     """A Trainer like a live one, with a model of its own and nothing trained since."""
     live = _trainer(built)
-    taken = inspect.signature(type(live).__init__).parameters
-    same = ("args", "data_collator", "train_dataset", "eval_dataset", "processing_class", "model_init")
-    same += ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics", "optimizer_cls_and_kwargs")
-    given = {name: getattr(live, name) for name in same if getattr(live, name, None) is not None}
-    given = {name: value for name, value in given.items() if name in taken or _takes_any(taken)}
-    if "model_init" not in given:
-        given["model"], *own = copy.deepcopy((live.model, live.optimizer, live.lr_scheduler))
-        given |= {"optimizers": tuple(own)} if live.optimizer is not None else {}
-    made = type(live)(**given)
+    made = copy.copy(live)  # subclasses keep what only their __init__ was given: a teacher, weights of classes
+    if live.model_init is not None:
+        made.model, made.optimizer, made.lr_scheduler = live.call_model_init(), None, None
+    else:
+        own = copy.deepcopy((live.model, live.optimizer, live.lr_scheduler))
+        made.model, made.optimizer, made.lr_scheduler = own
+    made.model_wrapped = made.model
     return made if built is live else {**built, **{name: made for name, part in built.items() if part is live}}
 
 
@@ -99,10 +96,6 @@ def _trainer(built: Any) -> Any:
 def _is_trainer(part: Any) -> bool:
     classes = type(part).__mro__
     return any(one.__name__ == "Trainer" and one.__module__.partition(".")[0] == "transformers" for one in classes)
-
-
-def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
-    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
 
 
 def _settings(trainer: Any) -> dict[str, Any]:
@@ -214,7 +207,9 @@ class _Run:
         finally:
             self.trainer.model = before
             model.train()
-        return {name: float(value) for name, value in found.metrics.items() if isinstance(value, int | float)}
+        times = ("eval_model_preparation_time", "eval_jit_compilation_time")  # no scores
+        found = {name: value for name, value in found.metrics.items() if name not in times}
+        return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
     def save(self, path: Path) -> None:
         """Weights, optimizer and scheduler, as the Trainer's own checkpoint holds them."""
