@@ -211,3 +211,22 @@ class Shallow(Run):
 @pytest.mark.parametrize("run", [ByReference, Shallow])
 def test_best_weights_without_a_copy_are_found(run):
     assert ask("best-weights", run).status is Status.FAIL
+
+
+class Accumulating(Run):
+    """Updates at every third call, and says so nowhere."""
+
+    calls = 0
+
+    def step(self, model, optimizer, batch):
+        loss = self.loss(model, batch)
+        (loss / 3).backward()
+        self.calls += 1
+        if self.calls % 3 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+        return loss.item()
+
+
+def test_a_window_of_accumulation_that_nobody_claims_is_not_cut_by_the_checkpoint():
+    assert ask("checkpoint-roundtrip", Accumulating).status is Status.PASS

@@ -14,6 +14,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.instruments.equivalence import largest_change
+from gonogo.instruments.training_steps import until_updates
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating
@@ -50,11 +51,10 @@ def checkpoint_roundtrip(session: Session, *, steps: int = 2) -> Observation:
     Units: reload_difference, resume_difference: 1.
     Source: ours; pytorch.org, saving and loading a general checkpoint.
     """
-    steps *= max(1, session.claims.accumulation)  # amid a window no checkpoint is complete
-    batches = session.batches("train", limit=2 * steps)
+    calls = steps * max(1, session.claims.accumulation)
     model, optimizer = session.model, session.optimizer
-    for index in range(steps):
-        _step(session, batches[index % len(batches)], model, optimizer, index)
+    until_updates(session, steps, patience=max(40, calls))  # amid a window of accumulation no checkpoint is complete
+    batches = session.batches("train", limit=2 * calls)
     with tempfile.TemporaryDirectory(prefix="gonogo-") as folder:
         path = session.save(model, optimizer, Path(folder))
         try:
@@ -65,7 +65,7 @@ def checkpoint_roundtrip(session: Session, *, steps: int = 2) -> Observation:
     if session.subject.save is None or session.subject.load is None:  # schedules and counters are the run's to save
         return Observation({"reload_difference": Measurement(reload)})
     went = {"unbroken": (model, optimizer), "resumed": (loaded, loaded_optimizer)}
-    ahead = range(steps, 2 * steps + 1)
+    ahead = range(calls, 2 * calls + 1)
     losses = {
         name: [_step(session, batches[index % len(batches)], *parts, index) for index in ahead]
         for name, parts in went.items()
