@@ -101,6 +101,14 @@ def test_a_lightning_cli_file_is_read_with_its_optimizer():
     assert one.claims.precision == "bf16"
 
 
+def test_an_optimizer_among_the_arguments_of_a_lightning_cli_file_waits_for_its_parameters(tmp_path):
+    inner = "{width: 16, optimizer: {class_path: torch.optim.RMSprop, init_args: {lr: 0.5}}}"
+    (tmp_path / "cli.yaml").write_text(
+        f"model: {{class_path: written.Net, init_args: {inner}}}\ndata: {{class_path: written.Rows}}\n"
+    )
+    assert isinstance(session("cli.yaml").optimizer, torch.optim.RMSprop)
+
+
 @pytest.mark.parametrize("hidden", ["seed_everything", "trainer.accelerator", "trainer.callbacks"])
 def test_what_belongs_to_the_launch_is_no_configuration_of_the_run(hidden):
     config = locate("cli.yaml", {}).config

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
 from gonogo.adapters.hydra_files import composed, find_project_root, imported
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import SubjectError, did_you_mean
@@ -104,7 +107,7 @@ class Written:
         return self._called(self.resolve(name), places, named, node, where or name)
 
     def _called(self, made: Any, places: list[Any], named: dict[str, Any], node: Any, where: str) -> Any:
-        if node.get("_partial_"):
+        if node.get("_partial_") or _waits(made, places, named, node):
             return functools.partial(made, *places, **named)
         try:
             return made(*places, **named)
@@ -200,6 +203,13 @@ def _unresolved(node: Any, where: str) -> Iterator[str]:
             yield from _unresolved(value, f"{where}.{key}".lstrip("."))
     elif node == _MISSING:
         yield where
+
+
+def _waits(made: Any, places: list[Any], named: Mapping[str, Any], node: Any) -> bool:
+    """Is it what LightningCLI calls OptimizerCallable: a class of optimizers or schedules without what it works on?"""
+    if "class_path" not in node or not isinstance(made, type) or not issubclass(made, Optimizer | LRScheduler):
+        return False
+    return not places and not {"params", "optimizer"} & set(named)
 
 
 def _near(made: Any, named: Mapping[str, Any]) -> str:
