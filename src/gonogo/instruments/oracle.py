@@ -28,8 +28,8 @@ class Oracle:
         ask: Tells what the loss asks of a batch, for answers with more rows than samples.
         confirm: Tells the paths of what the loss, too, takes for scores of these classes in an answer.
         places: These paths, once they are known.
-        shaken: Gives another answer in rows of which the loss asks nothing.
-        unasked: Such rows.
+        shaken: Gives another answer where the loss asks nothing: in such rows, and in heads beside those it scores.
+        unasked: Such rows and heads.
         by_position: The answers have more rows than samples.
     """
 
@@ -65,7 +65,10 @@ class Oracle:
             self.places = self.confirm(self.batch, target)
         if not self.places or any(able.get(path) is None for path in self.places):
             return None
-        return nested.map_leaves(lambda path, leaf: able[path] if path in (self.places or ()) else leaf, output)
+        beside = frozenset(path for path, new in able.items() if new is not None) - self.places
+        self.unasked += len(beside)
+        given = self.places | beside if self.shaken else self.places
+        return nested.map_leaves(lambda path, leaf: able[path] if path in given else leaf, output)
 
     def _by_position(self, scores: Tensor, inputs: Any) -> Tensor | None:
         """Answers with a row for each position: right by what the loss asks of the same call of the model."""
