@@ -63,9 +63,7 @@ def metric_oracle(session: Session) -> Observation:
     names = [name for name in names if right[name] == shaken.get(name)]
     names = [name for name in names if oracle.by_position or not _PARTS.fullmatch(name)]
     if not names:
-        raise NotApplicable(
-            "evaluate returns no number that is called an accuracy and made of the answers that the loss scores"
-        )
+        raise NotApplicable("evaluate returns no number that is called an accuracy, or it is made of other answers too")
     rows, lost, won = [], 0.0, 0.0
     for name in names:
         scale = 100.0 if max(right[name], wrong[name]) > 1.5 else 1.0
