@@ -132,6 +132,20 @@ def test_mistakes_are_said_in_words(overrides, words):
         session("config.yaml", **overrides)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"model.class_path": "Net"}, r"without its module was found; expected package.module.Net"),
+        ({"trainer.max_epochs": "many"}, r"trainer.max_epochs: str 'many' was found; expected a whole number"),
+        ({"trainer.precision": "bf17"}, r"cli.yaml: trainer: ValueError: Precision 'bf17' is invalid"),
+        ({"optimizer.init_args.rl": 1}, r"optimizer: torch.optim.AdamW raised TypeError.* Did you mean 'lr'"),
+    ],
+)
+def test_mistakes_in_a_lightning_cli_file_are_said_in_words(overrides, words):
+    with pytest.raises(SubjectError, match=words):
+        session("cli.yaml", **overrides)
+
+
 def test_a_file_that_names_no_code_says_what_it_lacks(tmp_path):
     (tmp_path / "plain.yaml").write_text("model: {width: 3}\n")
     with pytest.raises(SubjectError, match=r"no _target_ \(Hydra\) or class_path \(LightningCLI\)"):

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gonogo.adapters.hydra_files import composed, find_project_root, imported
+from gonogo.adapters.lightning_hooks import quiet_trainer
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.blame import origin
@@ -28,6 +29,7 @@ _REFERENCE = re.compile(r"\$\{(\w+)")
 # Of a Trainer's arguments, those that shape what is learned.
 _LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
 _LEARNED = (*_LEARNED, "precision")
+_WHOLE = ("max_epochs", "max_steps", "accumulate_grad_batches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,30 @@ class Written:
         found = {"module": self._made(model, "model")}
         found |= {"datamodule": self._made(data, "data")} if isinstance(data, Mapping) and target(data) else {}
         if isinstance(self.content.get("trainer"), Mapping):
-            found["trainer"] = _trainer(found["module"], self.content["trainer"])
+            found["trainer"] = self._trainer(found["module"], self.content["trainer"])
         if isinstance(self.content.get("optimizer"), Mapping):
             found["module"].configure_optimizers = functools.partial(self._optimizers, found["module"])
         return found
 
     def _optimizers(self, module: Any) -> Any:
         """As LightningCLI configures them: sections beside the model."""
-        optimizer = self._made({**self.content["optimizer"], "_partial_": True}, "optimizer")(module.parameters())
+        optimizer = self._made({**self.content["optimizer"], "_args_": [module.parameters()]}, "optimizer")
         schedule = self.content.get("lr_scheduler")
         if not isinstance(schedule, Mapping):
             return optimizer
-        return [optimizer], [self._made({**schedule, "_partial_": True}, "lr_scheduler")(optimizer)]
+        return [optimizer], [self._made({**schedule, "_args_": [optimizer]}, "lr_scheduler")]
+
+    def _trainer(self, module: Any, section: Mapping[str, Any]) -> Any:
+        given = section.get("init_args") or section
+        given = {name: given[name] for name in _LEARNED if given.get(name) is not None}
+        for name in _WHOLE:
+            if not isinstance(given.get(name, 0), int):
+                what = f"{type(given[name]).__name__} {given[name]!r} was found; expected a whole number"
+                raise SubjectError(f"{self.text}: trainer.{name}: {what}")
+        try:
+            return quiet_trainer(module, **given)
+        except Exception as error:
+            raise SubjectError(f"{self.text}: trainer: {type(error).__name__}: {error}") from error
 
     def _made(self, node: Any, where: str) -> Any:
         """Objects for every mapping that names one, from the inside out."""
@@ -218,7 +232,7 @@ def _near(made: Any, named: Mapping[str, Any]) -> str:
         takes = inspect.signature(made).parameters
         wild = any(one.kind is one.VAR_KEYWORD for one in takes.values())
         unknown = [name for name in named if name not in takes and not wild]
-        return f". It takes: {', '.join(takes)}.{did_you_mean(unknown[0], takes)}" if unknown else ""
+        return f". It takes: {', '.join(takes) or 'nothing'}.{did_you_mean(unknown[0], takes)}" if unknown else ""
     return ""
 
 
@@ -233,10 +247,3 @@ def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     if "class_path" in node:
         return dict(node.get("init_args") or {})
     return {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
-
-
-def _trainer(module: Any, section: Mapping[str, Any]) -> Any:
-    from gonogo.adapters.lightning_hooks import quiet_trainer
-
-    given = section.get("init_args") or section
-    return quiet_trainer(module, **{name: given[name] for name in _LEARNED if given.get(name) is not None})

@@ -208,6 +208,8 @@ def _from_yaml(path: Path, overrides: Mapping[str, Any]) -> Subject:
 def _dotted(name: str, text: str) -> Any:
     """The object at a dotted name: what stands before its last modules' attributes is imported."""
     where, _, attribute = name.rpartition(".")
+    if not where:
+        raise SubjectError(f"{text}: a name without its module was found; expected package.module.{name}")
     parents = where.split(".")
     for count in range(len(parents), 0, -1):
         with contextlib.suppress(ImportError, ValueError):
