@@ -29,6 +29,11 @@ def test_padding_in_front_is_found_too():
     assert (one.start, one.stop, one.left) == (3, 5, True)
 
 
+def test_a_decoder_that_starts_with_the_id_of_padding_has_no_padding_in_front():
+    [one] = fields(pad_id=0, ids=torch.cat([torch.zeros(3, 1, dtype=torch.long), IDS], dim=1))
+    assert (one.row, one.start, one.stop) == (1, 0, 3)
+
+
 def test_a_mask_of_either_polarity_names_the_padding_of_features():
     x = torch.randn(3, 5, 2).masked_fill((IDS == 0).unsqueeze(-1), 0.0)
     for mask in (IDS == 0, (IDS != 0).long(), (IDS != 0).float()):

@@ -118,7 +118,7 @@ def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | Non
     ids = {p: f for p, f in fields.items() if f.dim() == 2 and not f.is_floating_point() and "mask" not in p.lower()}
     for path, field in ids.items():
         if pad is not None and field.dtype is not torch.bool and "label" not in path.lower():
-            yield path, padding_of(field, pad), pad
+            yield path, _behind_start(padding_of(field, pad)), pad
     named = [(name, field) for name, field in fields.items() if "mask" in name.lower() and _is_binary(field)]
     for _, mask in named:
         for path, field in fields.items():
@@ -127,6 +127,12 @@ def marked(batch: Any, pad: int | None) -> Iterator[tuple[str, Tensor, int | Non
     for path, field in fields.items():
         if not _BESIDES.search(path):
             yield from _by_content(path, field, batch)
+
+
+def _behind_start(mask: Tensor) -> Tensor:
+    """Without the one token with which every row begins: decoders such as T5's start with the id of padding."""
+    starts = bool((mask[:, 0] & ~mask[:, 1]).all())
+    return torch.cat([torch.zeros_like(mask[:, :1]), mask[:, 1:]], dim=1) if starts else mask
 
 
 def _by_content(path: str, field: Tensor, batch: Any) -> Iterator[tuple[str, Tensor, int | None]]:
