@@ -77,7 +77,7 @@ def test_an_error_of_the_script_is_shown_as_its_own(watch):
     seen = watch("for _ in range(12): step()\nraise KeyError('no such column')\n")
     assert "KeyError: 'no such column'" in seen.err
     assert "the script failed by itself: KeyError: 'no such column' (train.py:" in seen.notes
-    assert seen.report["verdict"] == "GO"
+    assert seen.report["verdict"] == "NO-GO"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Events of a watched script say from which of its lines they come."""
 
+import json
 import os
 from pathlib import Path
 
@@ -53,3 +54,14 @@ def test_code_that_has_no_file_has_no_line():
 def test_the_usual_lines_come_first():
     events = [{"kind": "step", "line": name} for name in ("a.py:1", "b.py:2", "b.py:2", "c.py:3")]
     assert evidence.lines(Recording(tuple(events)).of("step")) == "b.py:2, a.py:1"
+
+
+def test_an_error_inside_a_library_is_of_the_line_that_called_it():
+    with pytest.raises(RuntimeError) as raised:
+        torch.zeros(2) @ torch.zeros(3)
+    assert lines.failing(raised.tb).startswith("test_lines.py:")
+    with pytest.raises(json.JSONDecodeError) as raised:
+        json.loads("{")
+    assert lines.failing(raised.tb).startswith("test_lines.py:")
+    assert lines.failing(raised.tb.tb_next).startswith("__init__.py:")
+    assert lines.failing(None) == ""

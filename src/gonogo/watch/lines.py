@@ -3,8 +3,10 @@
 import contextlib
 import sys
 import sysconfig
+import traceback
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 
 import gonogo
 
@@ -20,6 +22,13 @@ def line() -> str | None:
             return f"{name}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def failing(trace: TracebackType | None) -> str:
+    """The line of the user's own code in which an error came up, or the one of a library where there is no such line."""
+    frames = traceback.extract_tb(trace)
+    own = [frame for frame in frames if _shown(frame.filename) is not None]
+    return next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own or frames)), "")
 
 
 @cache

@@ -4,12 +4,12 @@ import atexit
 import contextlib
 import os
 import sys
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any
 
 from gonogo.watch.ending import Ending, Enough, Stop
+from gonogo.watch.lines import failing
 from gonogo.watch.orders import Orders
 from gonogo.watch.taps import begin, loaders
 from gonogo.watch.tracer import Tracer
@@ -88,9 +88,7 @@ def _tell_errors(tracer: Tracer) -> None:
             if isinstance(error, KeyboardInterrupt):
                 tracer.end("interrupt")
             elif not isinstance(error, Stop):
-                last = traceback.extract_tb(trace)[-1:] or [None]
-                where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last[0] else ""
-                tracer.end("error", error=f"{kind.__name__}: {error}"[:500], where=where)
+                tracer.end("error", error=f"{kind.__name__}: {error}"[:500], where=failing(trace))
         shown(kind, error, trace)
 
     sys.excepthook = tell

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
-from gonogo.core.criterion import Status, at_least
+from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.training.recording import Recording
 from gonogo.training.session import Session
@@ -32,27 +32,33 @@ ASKED = {
     effort=Effort.READ,
     criteria=[
         at_least("steps", fail=1, source="exact: no optimizer step, no training"),
+        at_most("errors", fail=0, source="exact: the script ended with an exception that nothing caught"),
         at_least("losses", warn=1, source="ours: a loss that is differentiated some other way cannot be read"),
     ],
     since="0.6",
 )
 def seen(session: Session) -> Observation:
-    """The training was seen | Too little of the training was seen
+    """The training was seen | Too little of the training was seen, or it failed
 
-    What: counts what was seen of the script: `steps` of optimizers, and `losses`, values that were differentiated. The
-        table says of everything that the watch knows how often it happened, so also what it has not seen.
+    What: counts what was seen of the script: `steps` of optimizers, `errors` with which it ended before it was stopped,
+        and `losses`, values that were differentiated. The table says of everything that the watch knows how often it
+        happened, so also what it has not seen.
     Why: what does not happen in the first steps is not judged: an evaluation that comes after an hour, a checkpoint,
         the end of a schedule. A GO says nothing about it.
-    Fix: give more steps with `gonogo watch --steps N`, or make epochs shorter for this one run.
+    Fix: mend the error of the script, which stands above the report; give more steps with `gonogo watch --steps N`, or
+        make epochs shorter for this one run.
     Shapes: any.
-    Units: steps: {step}; losses: {value}.
+    Units: steps: {step}; errors: {error}; losses: {value}.
     Source: ours.
     """
     recording = session.subject.recording or Recording(())
     values = [event for event in recording.of("backward") if "value" in event]
     rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
+    ends = [event for event in recording.of("end") if event["how"] == "error"]
+    rows = [(event["error"], event["where"]) for event in ends] + rows
     measured = {
         "steps": Measurement(recording.steps, "{step}"),
+        "errors": Measurement(len(ends), "{error}"),
         "losses": Measurement(len(values), "{value}"),
     }
     return observed(measured, [Table("What was seen", ("event", "times"), tuple(rows))])
@@ -63,3 +69,16 @@ def no_loss_is_seen(subject: Subject) -> Subject:
     """Gradients come from elsewhere, so no loss can be read."""
     recording = subject.recording or Recording(())
     return replace(subject, recording=recording.edited(lambda event: None if event["kind"] == "backward" else event))
+
+
+@fault(toy="watched")
+def the_script_fails(subject: Subject) -> Subject:
+    """The second batch has another shape, and nobody catches the error."""
+    recording = (subject.recording or Recording(())).edited(
+        lambda event: (
+            {**event, "how": "error", "error": "RuntimeError: shapes", "where": "train.py:95"}
+            if event["kind"] == "end"
+            else event
+        )
+    )
+    return replace(subject, recording=recording)

@@ -9,7 +9,7 @@ from torch import Tensor
 from gonogo.watch.patch import Undo, quietly, replace
 from gonogo.watch.tracer import Tracer
 
-NEAR = 24  # nodes of the graph, from its end, that are looked at
+NEAR = 12  # nodes of the graph, from its end, that are looked at
 LOSSES = ("NllLoss", "MseLoss", "BinaryCrossEntropy", "SmoothL1Loss", "HuberLoss")
 
 

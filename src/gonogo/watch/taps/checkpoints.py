@@ -87,10 +87,11 @@ class _Kept:
         """Find such names in the script's frames."""
         if not self.tracer.evaluated and not self.seen:
             return
-        live = {p.data_ptr() for _, model in self.tracer.all_of("model") for p in model.parameters() if p.numel()}
-        models = {id(model) for _, model in self.tracer.all_of("model")}
-        for name, thing in _named_best(sys._getframe(1)):
-            if not _shares(thing, live, models):
+        named = list(_named_best(sys._getframe(1)))
+        models = self.tracer.all_of("model") if named else []
+        live = {p.data_ptr() for _, model in models for p in model.parameters() if p.numel()}
+        for name, thing in named:
+            if not _shares(thing, live, {id(model) for _, model in models}):
                 continue
             first = self.seen.setdefault((name, id(thing)), self.tracer.steps)
             if self.tracer.steps > first and name not in self.told:
