@@ -41,12 +41,9 @@ class Watch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if one rank must; all of them ask at the same steps."""
-        if self.live is not None and self.live.due:
-            stop = self.live.stop is not None
-            if trainer.world_size > 1:
-                stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            trainer.should_stop = trainer.should_stop or stop
+        """Stop where all ranks have agreed to."""
+        if self.live is not None and self.live.stop is not None:
+            trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning counts its batches, so no loader comes to its end."""

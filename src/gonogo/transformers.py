@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -68,8 +67,8 @@ class Watch(TrainerCallback):
             self.live.open(given["model"], [optimizer], state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
-        """Stop if one rank must; all of them ask at the same steps."""
-        if self.live is not None and self.live.due and _any_rank(self.live.stop is not None, args.device):
+        """Stop where all ranks have agreed to."""
+        if self.live is not None and self.live.stop is not None:
             control.should_training_stop = True
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
@@ -99,11 +98,3 @@ def _innermost(optimizer: Any) -> Any:
     ):
         optimizer = inside
     return optimizer
-
-
-def _any_rank(flag: bool, device: torch.device) -> bool:
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return flag
-    found = torch.tensor(int(flag), device=device)
-    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
-    return bool(found)

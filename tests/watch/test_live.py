@@ -188,6 +188,50 @@ def test_a_folder_that_cannot_be_written_ends_no_training(tmp_path, caplog):
     assert run.steps == 20
 
 
+def test_a_log_that_cannot_be_written_costs_the_log_and_no_finding(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingStopped, match="step 4: nan"), (run := Run()).watch(tmp_path / "file"):
+        run.train(20, nan_from(3))
+
+
+def test_a_watch_can_be_entered_again(tmp_path):
+    run = Run()
+    watch = run.watch(tmp_path)
+    for end in (20, 40):
+        with watch:
+            run.train(end)
+    assert sum(len(line["losses"]) for line in looks(tmp_path)) == 40
+
+
+def test_a_training_inside_another_is_no_part_of_it(tmp_path):
+    outer, inner = Run(), Run()
+    with outer.watch(tmp_path / "outer"):
+        outer.train(10)
+        with inner.watch(tmp_path / "inner"):
+            inner.train(20)
+        outer.train(30)
+    assert [looks(tmp_path / name)[-1]["step"] for name in ("outer", "inner")] == [30, 20]
+
+
+def growing(step, loss):
+    return loss + 1 + step / 10
+
+
+def test_a_loss_that_grows_is_told_unless_another_optimizer_plays_against_it(tmp_path):
+    with (run := Run()).watch(tmp_path / "one"):
+        run.train(500, growing)
+    other = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+
+    def played(step, loss):
+        other.step()
+        return growing(step, loss)
+
+    with (run := Run()).watch(tmp_path / "two"):
+        run.train(500, played)
+    assert "divergence" in findings(tmp_path / "one")
+    assert findings(tmp_path / "two") == []
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

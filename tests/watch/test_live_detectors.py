@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import random
 
@@ -47,9 +48,28 @@ def test_a_loss_that_stays_half_above_its_start_diverges():
     assert "divergence" in found(of_losses([1.0] * 50 + [1.7] * 250))
 
 
-def test_two_losses_that_play_against_each_other_need_not_fall():
-    detectors = Detectors(WatchSettings(), one_loss=False)
-    assert not [kind for look in of_losses([1 + n / 40 for n in range(400)]) for kind in detectors.see(look)]
+def test_a_loss_of_moving_targets_may_do_as_it_likes():
+    looks = of_losses([1 + n / 40 for n in range(400)])
+    assert found([dataclasses.replace(look, fixed=False) for look in looks]) == []
+
+
+def test_a_loss_that_rises_after_a_fall_may_have_been_made_harder():
+    harder = [math.exp(-n / 40) for n in range(200)] + [1.7 + 0.01 * (n % 3) for n in range(400)]
+    assert found(of_losses(harder)) == ["spike"]
+
+
+def test_a_penalty_that_sets_in_and_is_then_learned_is_no_divergence():
+    penalised = [math.exp(-n / 40) for n in range(200)] + [0.5 + 9 * math.exp(-n / 60) for n in range(400)]
+    assert found(of_losses(penalised)) == ["spike"]
+
+
+def test_noise_in_which_no_fall_could_be_seen_says_nothing_of_a_fall():
+    draw = random.Random(0)
+    assert found(of_losses([1 + abs(draw.gauss(0, 1)) for _ in range(1000)])) == []
+
+
+def test_a_loss_that_fell_in_its_first_few_steps_has_fallen():
+    assert found(of_losses([4.0, 3.5, 3.2, 3.0, 2.9] + [2.3 + 0.001 * (n % 2) for n in range(600)])) == []
 
 
 def test_a_jump_is_a_spike():

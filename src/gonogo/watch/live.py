@@ -5,6 +5,7 @@
     live_gauges     what it reads at a look
     live_detectors  what is wrong; pure Python
     live_log        the log, which a resumed training continues
+    live_ranks      a stop that all ranks take together
     live_post       trackers and webhooks, from a thread of their own
     live_memory     what to try when memory ran out
     plain           `with gonogo.watch(model, optimizer):`; gonogo.lightning and gonogo.transformers are the others
@@ -13,7 +14,6 @@ Its own mistakes are told once and never reach the training.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from gonogo.core.watch_settings import WatchSettings
 from gonogo.reports.sinks import open_tracker
@@ -32,6 +33,7 @@ from gonogo.watch.live_detectors import Detectors, Finding, Look
 from gonogo.watch.live_gauges import Gates, device_use, gradients, memory, values_of
 from gonogo.watch.live_log import Log
 from gonogo.watch.live_post import Post, Receiver, Webhook
+from gonogo.watch.live_ranks import Ranks, rank
 from gonogo.watch.live_taps import Ears
 from gonogo.watch.taps.optimizers import rates
 
@@ -50,11 +52,12 @@ class Live:
         sinks: Sequence[Receiver] = (),
         on_alert: Callable[[Finding], Any] | None = None,
     ) -> None:
-        rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) or 0)
-        self.settings, self.on_alert, self.sinks = settings, on_alert, list(sinks) if rank == 0 else []
-        self.first_rank = rank == 0
-        self.log = Log(folder if rank == 0 else folder / f"rank-{rank}", settings.log_bytes, settings.log_files)
+        self.rank, self.ranks = rank(), Ranks(FIRST, settings.every)
+        self.settings, self.on_alert, self.sinks = settings, on_alert, list(sinks) if self.rank == 0 else []
+        own = folder if self.rank == 0 else folder / f"rank-{self.rank}"
+        self.log = Log(own, settings.log_bytes, settings.log_files)
         self.stop: Finding | None = None
+        self._asked: Finding | None = None  # what should stop the training, as far as this rank knows
         self.step = self.start = 0
         self.ears = Ears()
         self._undo: list[Callable[[], None]] = []
@@ -62,11 +65,6 @@ class Live:
         self._mistakes: set[str] = set()
         self._over = threading.Event()
         self._post = Post((), self._mistake)
-
-    @property
-    def due(self) -> bool:
-        """Is this step looked at?"""
-        return self._due(self.step)
 
     def open(self, model: nn.Module, optimizers: Sequence[Optimizer], start: int | None = None) -> None:
         """Begin after `start` optimizer steps; None: as far as the optimizer or the log is.
@@ -77,12 +75,17 @@ class Live:
         self.gates = Gates(model, self.settings.gates)
         self._undo = [handle.remove for handle in self.gates.handles]
         self.optimizers = list(optimizers)
-        self.detectors = Detectors(self.settings, one_loss=len(self.optimizers) == 1)
-        with self._safely("open"):
+        self.detectors = Detectors(self.settings)
+        self._rivals = len(self.optimizers) > 1  # of two that play against each other none need fall
+        patch.MISTAKES.tell = lambda where, error: self._mistake(f"{where}: {type(error).__name__}: {error}")
+        with self._safely("recall"):
             self._recall(steps_done(self.optimizers[0]) if start is None else start)
-            patch.MISTAKES.tell = lambda where, error: self._mistake(f"{where}: {type(error).__name__}: {error}")
+        self._looked_at, self._looked_step, self.gates.open = time.monotonic(), self.step, True
+        self._write("begin", torch=torch.__version__)
+        with self._safely("open"):
             self._undo += self.ears.install()
             self._undo += [one.register_step_post_hook(self._stepped).remove for one in self.optimizers]
+            self._undo.append(register_optimizer_step_post_hook(self._another).remove)
             self._receive()
             threading.Thread(target=self._watch_loader, name="gonogo-watch", daemon=True).start()
 
@@ -91,13 +94,14 @@ class Live:
         self._over.set()
         while self._undo:
             self._undo.pop()()
+        with self._safely("last look"):
+            if self._pending:
+                self._look()
+        if error is None:
+            self._write("end")
+        else:
+            self._write("error", error=f"{type(error).__name__}: {error}"[:500])
         with self._safely("close"):
-            if error is None:
-                if self._pending:
-                    self._look()
-                self.log.write("end", self.step, at=time.time())
-            else:
-                self.log.write("error", self.step, at=time.time(), error=f"{type(error).__name__}: {error}"[:500])
             self._post.close()
 
     def add(self, values: Mapping[str, Any], kind: str = "values") -> None:
@@ -105,7 +109,7 @@ class Live:
         with self._safely("add"):
             numbers = {name: number for name, value in values.items() if (number := _number(value)) is not None}
             if numbers:
-                self.log.write(kind, self.step, at=time.time(), values=numbers)
+                self._write(kind, values=numbers)
                 self._post.log(self.step, numbers)
 
     def tell(self, finding: Finding) -> None:
@@ -113,13 +117,17 @@ class Live:
         reaction = getattr(self.settings, finding.kind, "alert")
         if reaction == "off":
             return
-        self.log.write("finding", finding.step, at=time.time(), finding=finding.kind, text=finding.text)
+        self._write("finding", finding=finding.kind, text=finding.text)
         if reaction == "log":
             return
-        if reaction == "stop" and self.stop is None:
-            self.stop = finding
-        LOGGER.warning("step %d: %s: %s", finding.step, finding.kind, finding.text)
-        if self.first_rank:
+        if reaction == "stop":
+            self._asked = self._asked or finding
+        self._alert(finding)
+
+    def _alert(self, finding: Finding) -> None:
+        where = f"rank {self.rank}, " if self.rank else ""
+        LOGGER.warning("%sstep %d: %s: %s", where, finding.step, finding.kind, finding.text)
+        if self.rank == 0:
             self._post.alert(f"gonogo: {finding.kind} at step {finding.step}", finding.text)
             if self.on_alert is not None:
                 with self._safely("on_alert"):
@@ -129,6 +137,7 @@ class Live:
         return step - self.start <= FIRST or step % self.settings.every == 0
 
     def _recall(self, start: int | None) -> None:
+        self.step = self.start = start or 0
         kept = self.log.begin(start)
         looks = [line for line in kept if line["kind"] == "look"]
         for line in looks:
@@ -137,12 +146,10 @@ class Live:
         self.detectors.told.clear()
         self.step = self.start = start if start is not None else max((line["step"] for line in kept), default=0)
         self.ears.epochs = looks[-1].get("epoch", 0) if looks else 0
-        self.log.write("begin", self.step, at=time.time(), torch=torch.__version__)
-        self._looked_at, self._looked_step, self.gates.open = time.monotonic(), self.step, True
 
     def _receive(self) -> None:
         receivers = list(self.sinks)
-        if self.first_rank:
+        if self.rank == 0:
             for name in self.settings.trackers:
                 with self._safely(f"tracker {name}"):
                     receivers.append(open_tracker(name, f"watch {self.log.folder.name}"))
@@ -158,9 +165,30 @@ class Live:
             if self.ears.losses:
                 self._pending.append(_mean(self.ears.losses))
                 self.ears.losses = []
-            if self.due:
+            if self._due(self.step):
                 self._look()
             self.gates.open = self._due(self.step + 1)
+        with self._safely("ranks"):
+            self.stop = self.stop or self._agreed()
+
+    def _another(self, optimizer: Optimizer, *_: Any) -> None:
+        self._rivals = self._rivals or all(optimizer is not one for one in self.optimizers)
+
+    def _agreed(self) -> Finding | None:
+        """What should end the training now."""
+        own = self._asked
+        words = own and (own.kind, own.text if self.ranks.alone else f"rank {self.rank}: {own.text}")
+        agreed = self.ranks.agreed(self.step - self.start, words)
+        if agreed is None:
+            return None
+        found = Finding(agreed[0], self.step, agreed[1])
+        if own is None:
+            self._alert(found)
+        return found
+
+    def _write(self, kind: str, **fields: Any) -> None:
+        with self._safely("log"):
+            self.log.write(kind, self.step, at=time.time(), **fields)
 
     def _look(self) -> None:
         pending, self._pending = self._pending, []
@@ -170,21 +198,34 @@ class Live:
         seconds, steps = now - self._looked_at, self.step - self._looked_step
         self._looked_at, self._looked_step = now, self.step
         waited, self.ears.waited = self.ears.waited, 0.0
-        found = tuple(rate for one in self.optimizers for rate in rates(one))
-        shares, epoch = self.gates.shares(), self.ears.epochs
-        values = {"loss": losses[-1]} if losses else {}
-        values |= {"gradient_norm": norm} if norm is not None else {}
-        values |= {"learning_rate": max(found)} if found else {}
-        values |= {f"memory_{name}": float(size) for name, size in used.items()} | device_use()
-        values |= {"steps_per_second": steps / seconds, "data_wait": waited / seconds} if seconds else {}
-        values |= {f"gate/{name}": share for name, share in shares.items()} | dict(self.gates.rates())
-        self.log.write("look", self.step, at=time.time(), epoch=epoch, losses=losses, values=values)
-        self._post.log(self.step, values)
-        idle = self._scheduled() and not self.ears.ticks
-        times = {"waited": waited, "seconds": seconds}
-        look = Look(self.step, tuple(losses), bad, found, idle, epoch, used, free, shares=shares, **times)
+        look = Look(
+            self.step,
+            tuple(losses),
+            bad,
+            tuple(rate for one in self.optimizers for rate in rates(one)),
+            fixed=self.ears.fixed and not self._rivals,
+            unticked=self._scheduled() and not self.ears.ticks,
+            epoch=self.ears.epochs,
+            memory=used,
+            free=free,
+            waited=waited,
+            seconds=seconds,
+            shares=self.gates.shares(),
+        )
+        self._keep(look, {"gradient_norm": norm} if norm is not None else {}, steps)
         for finding in self.detectors.see(look):
             self.tell(finding)
+
+    def _keep(self, look: Look, values: dict[str, float], steps: int) -> None:
+        """Log a look, with numbers of the model's own, and send them."""
+        values |= {"loss": look.losses[-1]} if look.losses else {}
+        values |= {"learning_rate": max(look.rates)} if look.rates else {}
+        values |= {f"memory_{name}": float(size) for name, size in look.memory.items()} | device_use()
+        if look.seconds:
+            values |= {"steps_per_second": steps / look.seconds, "data_wait": look.waited / look.seconds}
+        values |= {f"gate/{name}": share for name, share in look.shares.items()} | dict(self.gates.rates())
+        self._write("look", epoch=look.epoch, losses=look.losses, values=values)
+        self._post.log(self.step, values)
 
     def _scheduled(self) -> bool:
         """Has a schedule been built on one of the optimizers?"""

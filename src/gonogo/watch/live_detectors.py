@@ -14,7 +14,8 @@ from itertools import pairwise
 from gonogo.core.watch_settings import WatchSettings
 
 WINDOW = 50  # losses
-RISE, CREEP = 3.0, 1.5  # of the loss over its start: at once, and for four windows
+RISE, CREEP = 3.0, 1.5  # of the loss over its start, for four windows: after a fall, and without one
+FALL, CALM = 0.05, 0.95  # of the start: a fall that shows that weights move, and the least of four windows that do not
 NOISE = 1.4826 * 1.2533  # standard error of a median from its median absolute deviation, times sqrt(n)
 SPIKE = 10.0  # scaled median absolute deviations
 COSTS = 60.0  # seconds of waiting for data that are worth a word
@@ -30,6 +31,7 @@ class Look:
     losses: tuple[float, ...] = ()
     bad_gradients: int = 0
     rates: tuple[float, ...] = ()
+    fixed: bool = True  # do the batches come from a data set that is read by index, and steps from these optimizers?
     unticked: bool = False  # is there a schedule that never stepped?
     epoch: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -70,24 +72,35 @@ class Nan:
 
 
 class Trend:
-    """A loss that does not fall, runs away, or jumps."""
+    """A loss that never falls, runs away, or jumps, where it means the same all along.
+
+    Where data or targets are brought about by the model itself, losses rise in health. So they do by design (harder
+    data, an annealed term, a penalty that sets in), but after a fall, or they fall again.
+    """
 
     def __init__(self, limits: WatchSettings) -> None:
         self.limits = limits
         self.start: list[float] = []
         self.recent: deque[float] = deque(maxlen=4 * WINDOW)
-        self.count = self.flat = self.judged = 0
+        self.fresh = self.flat = self.judged = 0
+        self.fallen = False
 
     def see(self, look: Look) -> tuple[str, str] | None:
         """(kind, text) of what this look shows."""
+        if not look.fixed:
+            return None
         finite = [loss for loss in look.losses if math.isfinite(loss)]
         jump = self._jump(finite)
-        self.count += len(finite)
         for loss in finite:
             if len(self.start) < WINDOW:
                 self.start.append(loss)
             else:
                 self.recent.append(loss)
+                self.fresh += 1
+        if self.fresh >= WINDOW:
+            self.fresh = 0
+            fall = self._height() - statistics.median(self._last())
+            self.fallen = self.fallen or fall > FALL * abs(self._height())
         return self._away() or self._flat(look) or jump
 
     def _jump(self, losses: list[float]) -> tuple[str, str] | None:
@@ -96,36 +109,49 @@ class Trend:
         usual = statistics.median(self.recent)
         spread = max(1.4826 * _mad(self.recent), 1e-3 * abs(usual))
         worst = max(losses)
-        if worst > usual + SPIKE * spread and worst > 2 * abs(usual):
+        beyond = max(2 * max(map(abs, self.recent)), 0.01 * abs(self._height()))  # no tail of its own, no last digit
+        if worst > max(usual + SPIKE * spread, beyond):
             return "spike", f"the loss jumped to {worst:.4g}; it was {usual:.4g} before"
         return None
 
     def _away(self) -> tuple[str, str] | None:
-        if len(self.recent) < WINDOW or min(self.start) <= 0:
+        if len(self.recent) < 4 * WINDOW or min(self.start) <= 0:
             return None
-        first, windows = statistics.median(self.start), list(self.recent)
-        last = statistics.median(windows[-WINDOW:])
-        parts = [windows[at : at + WINDOW] for at in range(0, len(windows), WINDOW)]
-        creeping = len(windows) == 4 * WINDOW and all(statistics.median(part) > CREEP * first for part in parts)
-        if last > RISE * first or creeping:
-            return "divergence", f"the loss is {last:.4g} and was {first:.4g} at the start: lower the learning rate"
+        first, losses = self._height(), list(self.recent)
+        parts = [statistics.median(losses[at : at + WINDOW]) for at in range(0, len(losses), WINDOW)]
+        if min(parts) > (RISE if self.fallen else CREEP) * first and parts[-1] > CALM * parts[0]:
+            return (
+                "divergence",
+                f"the loss is {parts[-1]:.4g} and was {first:.4g} at the start: lower the learning rate",
+            )
         return None
 
     def _flat(self, look: Look) -> tuple[str, str] | None:
         """Asked once per epoch, or once per `no_fall_steps`; twice the same answer counts."""
         by_epoch, by_steps = look.epoch >= self.limits.no_fall_epochs, look.step // self.limits.no_fall_steps
         turn = look.epoch if by_epoch else -by_steps
-        if turn in (0, self.judged) or len(self.recent) < WINDOW:
+        if turn in (0, self.judged) or len(self.recent) < WINDOW or self.fallen:
             return None
         self.judged = turn
-        last, first = list(self.recent)[-WINDOW:], statistics.median(self.start)
-        fall = first - statistics.median(last)
-        error = NOISE * math.hypot(_mad(self.start), _mad(last)) / math.sqrt(WINDOW)
-        self.flat = self.flat + 1 if fall <= min(2 * error, 0.01 * abs(first)) else 0
+        first = statistics.median(self.start)
+        error = 2 * NOISE * math.hypot(_mad(self.start), _mad(self._last())) / math.sqrt(WINDOW)
+        # Within the noise, and the noise so small that a fall would have been seen.
+        least = min(error, 0.01 * abs(first), FALL * abs(first) - error)
+        self.flat = self.flat + 1 if first - statistics.median(self._last()) <= least else 0
         if self.flat >= 2:
             where = f"{look.epoch} epochs" if by_epoch else f"{look.step} steps"
-            return "no_fall", f"after {where} the loss is where it began ({first:.4g}): do the weights move?"
+            return (
+                "no_fall",
+                f"after {where} the loss has not fallen below its start ({first:.4g}): do the weights move?",
+            )
         return None
+
+    def _height(self) -> float:
+        """From which it falls; in a fast training the first few losses are above the rest of the window."""
+        return max(statistics.median(self.start), statistics.median(self.start[:5]))
+
+    def _last(self) -> list[float]:
+        return list(self.recent)[-WINDOW:]
 
 
 class Waiting:
@@ -220,9 +246,8 @@ class Rate:
 class Detectors:
     """All of them; each kind is told once, spikes at most once in a hundred steps."""
 
-    def __init__(self, limits: WatchSettings, one_loss: bool = True) -> None:
-        trends = (Trend(limits),) if one_loss else ()  # of two that play against each other none need fall
-        self.all = (Nan(), *trends, Waiting(), Memory(), Collapse(), Rate())
+    def __init__(self, limits: WatchSettings) -> None:
+        self.all = (Nan(), Trend(limits), Waiting(), Memory(), Collapse(), Rate())
         self.told: dict[str, int] = {}
 
     def see(self, look: Look) -> Iterable[Finding]:

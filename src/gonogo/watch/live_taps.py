@@ -29,6 +29,8 @@ class Ears:
         self.waited = 0.0
         self.epochs = self.ticks = 0
         self.batch_size: int | None = None
+        self.fixed = False  # was the last backward pass fed from a data set that is read by index?
+        self._by_index = False
         self._raw: Tensor | None = None  # the loss before it was scaled
         self._reading: weakref.ref[Any] | None = None  # the pass from which the last batch came
         self._training: weakref.ref[Any] | None = None  # the pass from which the last backward pass was fed
@@ -63,6 +65,7 @@ class Ears:
             # A copy: the loss may be a view of something large, or be changed in place.
             self.losses.append(roots[0].detach().clone() if raw is None else raw)
             self._training = self._reading
+            self.fixed = self._by_index
 
     def _tick(self, *_: Any, **__: Any) -> None:
         self.ticks += 1
@@ -83,6 +86,7 @@ class Ears:
             self.waited += time.monotonic() - started
             if self._reading is None or self._reading() is not iterator:
                 self._reading = weakref.ref(iterator)
+                self._by_index = iterator._dataset_kind == 0
                 size = getattr(iterator._index_sampler, "batch_size", None)
                 self.batch_size = size if isinstance(size, int) else None
             return batch

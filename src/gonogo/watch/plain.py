@@ -45,9 +45,12 @@ class Watch:
         self._optimizers = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
         if not self._optimizers or not all(isinstance(one, Optimizer) for one in self._optimizers):
             raise SubjectError(f"watch: an optimizer of torch.optim was expected, {type(optimizer).__name__} was found")
-        self.live = Live(settings_of(profile, changes), Path(folder), sinks, on_alert)
+        settings = settings_of(profile, changes)
+        self._make = lambda: Live(settings, Path(folder), sinks, on_alert)
+        self.live = self._make()
 
     def __enter__(self) -> "Watch":
+        self.live = self._make()
         self.live.open(self._model, self._optimizers, self._start)
         # After the watch's own hook, which sees the step first.
         self._stop = self._optimizers[0].register_step_post_hook(self._raise)
