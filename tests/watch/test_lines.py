@@ -63,5 +63,5 @@ def test_an_error_inside_a_library_is_of_the_line_that_called_it():
     with pytest.raises(json.JSONDecodeError) as raised:
         json.loads("{")
     assert lines.failing(raised.tb).startswith("test_lines.py:")
-    assert lines.failing(raised.tb.tb_next).startswith("__init__.py:")
+    assert lines.failing(raised.tb.tb_next).startswith("decoder.py:")
     assert lines.failing(None) == ""

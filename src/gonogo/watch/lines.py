@@ -25,7 +25,7 @@ def line() -> str | None:
 
 
 def failing(trace: TracebackType | None) -> str:
-    """The line of the user's own code in which an error came up, or the one of a library where there is no such line."""
+    """The line of the user's own code in which an error came up; the library's where there is no such line."""
     frames = traceback.extract_tb(trace)
     own = [frame for frame in frames if _shown(frame.filename) is not None]
     return next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own or frames)), "")
