@@ -68,6 +68,15 @@ def test_a_mask_that_lets_no_sample_through_yet_is_no_dead_term_but_a_detached_o
     assert verdict(lambda m, b: entropy(m, b) + pseudo_labels(0)(m, b).detach()) is Status.WARN
 
 
+def test_a_loss_that_the_model_computes_by_itself_beside_the_one_that_is_used_is_no_dead_term():
+    def weighted(model, batch):
+        scores = model(batch[0])
+        functional.cross_entropy(scores, batch[1])
+        return functional.cross_entropy(scores, batch[1], weight=torch.tensor([1.0, 2, 3, 4]))
+
+    assert verdict(weighted) is Status.PASS
+
+
 def divergence(mean, log_variance):
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).mean()
 

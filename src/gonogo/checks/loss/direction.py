@@ -66,7 +66,7 @@ def direction(session: Session) -> Observation:
             "all_reversed": Measurement(float(every), n=len(factors)),
             "reversed_terms": Measurement(0 if every else negative, "{term}", n=len(factors)),
             "unbounded": Measurement(_unbounded(session, batch), "{output}"),
-            "dead_terms": Measurement(sum(map(_dead, pulls)), "{term}", n=len(factors)),
+            "dead_terms": Measurement(_dead_terms(terms, pulls), "{term}", n=len(factors)),
         },
         (Table("Factors of the terms", ("term", "derivative of the loss"), tuple(rows)),),
     )
@@ -96,6 +96,13 @@ def _pull(loss: Tensor, call: Call) -> Tensor | None:
     """How the loss changes when each element of this term grows; None if it does not reach the loss."""
     assert call.result is not None
     return torch.autograd.grad(loss, [call.result], retain_graph=True, allow_unused=True)[0]
+
+
+def _dead_terms(terms: list[Call], pulls: list[Tensor | None]) -> int:
+    live = [term for term, pull in zip(terms, pulls, strict=True) if not _dead(pull)]
+    # A loss that a model computes by itself, beside the weighted one that is used, is no mechanism of its own.
+    unused = [pull is None and any(term.compares(one) for one in live) for term, pull in zip(terms, pulls, strict=True)]
+    return sum(map(_dead, pulls)) - sum(unused)
 
 
 def _dead(pull: Tensor | None) -> bool:
