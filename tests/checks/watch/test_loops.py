@@ -585,3 +585,28 @@ def test_an_evaluation_without_a_loader_runs_in_evaluation_mode(mode, every, sta
                         model(x)
 
     assert statuses(loop)["watch.evaluation-mode"] is status
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size:UserWarning")
+def test_predictions_may_stand_in_the_place_of_targets_but_not_be_broadcast():
+    x, _ = data()
+    loop = _stepping(nn.Linear(6, 1), lambda model: functional.mse_loss(x.sum(1), model(x)), steps=6)
+    assert failed(loop) == ["watch.loss-inputs"]
+
+
+def test_an_evaluation_under_gradient_does_not_speak_for_training():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train, valid = DataLoader(TensorDataset(x, y), 16, shuffle=True), DataLoader(TensorDataset(x + 1, y), 4)
+
+    def loop():
+        for _ in range(6):
+            for a, b in train:
+                optimizer.zero_grad()
+                functional.cross_entropy(model(a).softmax(1), b).backward()
+                optimizer.step()
+            for a, b in valid:
+                functional.cross_entropy(model(a), b)
+
+    assert "watch.loss-inputs" in failed(loop)

@@ -10,7 +10,7 @@ from gonogo.errors import NotApplicable
 from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
-from gonogo.watch.evidence import lines, observed
+from gonogo.watch.evidence import evaluations, lines, observed
 
 LEAST = 3
 SQUASHED = ("Softmax", "Sigmoid")
@@ -54,7 +54,8 @@ def loss_inputs(session: Session) -> Observation:
     Source: pytorch.org, CrossEntropyLoss, NLLLoss, KLDivLoss, CTCLoss, BCEWithLogitsLoss; pytorch issue 16045.
     """
     recording = session.subject.recording or Recording(())
-    calls = [event for event in recording.of("loss") if event["grad"]]
+    apart = {one.number for one in evaluations(recording)}  # some run under gradient
+    calls = [event for event in recording.of("loss") if event["grad"] and event.get("pass") not in apart]
     if len(calls) < LEAST:
         raise NotApplicable("no loss function of torch was seen with gradients")
     groups = {name: [event for event in calls if event["loss"] == name] for name in {e["loss"] for e in calls}}

@@ -66,7 +66,8 @@ def note(tracer: Tracer, name: str, scores: Tensor, target: Tensor, counted: lis
         _count_labels(tracer, target)
     if not tracer.sampled or not isinstance(scores, Tensor) or not isinstance(target, Tensor):
         return
-    facts: dict[str, Any] = {"loss": name, "grad": scores.requires_grad, "made_by": made_by(scores)}
+    facts: dict[str, Any] = {"loss": name, "made_by": made_by(scores), "pass": tracer.reading}
+    facts["grad"] = scores.requires_grad or target.requires_grad  # the order of the two is often turned round
     with torch.no_grad(), warnings.catch_warnings():
         if name in CLASSES:
             facts |= {"log_of": log_of(scores)} | _classes(scores, CLASSES[name]) | _copied(target, tokens)
