@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.adapters import frameworks
+from gonogo.checks.learning.dry_run import dry_run
 from gonogo.checks.model.input_dependence import input_dependence
 from gonogo.core.criterion import Status
 from gonogo.errors import NotApplicable, SubjectError
@@ -263,8 +264,40 @@ def test_loaders_of_several_sources_give_their_batches_together():
     session.step(session.batches(limit=1)[0])
 
 
+class Validated(Classifier):
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("train_loss", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", functional.cross_entropy(self.net(batch[0]), batch[1]))
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "train_loss_epoch", "val_los"])
+def test_a_metric_that_is_waited_for_and_never_logged_ends_the_dry_run(monitor):
+    def build():
+        return {
+            **lightning_run(Validated(), max_epochs=2, callbacks=[EarlyStopping(monitor)]),
+            "val": DataLoader(rows(), 8),
+        }
+
+    result = answer(dry_run.check, frameworks.as_subject(build(), build, "run"))
+    assert result.status is (Status.FAIL if monitor == "val_los" else Status.PASS)
+    if result.status is Status.FAIL:
+        assert "EarlyStopping waits for the metric 'val_los', which nothing logs" in str(
+            result.observation.tables[0].rows
+        )
+
+
 class WithoutStep(pl.LightningModule):
     pass
+
+
+class Plateau(Classifier):
+    def configure_optimizers(self):
+        optimizer = super().configure_optimizers()
+        return [optimizer], [torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)]
 
 
 class Unscheduled(Classifier):
@@ -278,6 +311,7 @@ class Unscheduled(Classifier):
         (lambda: pl.LightningDataModule(), r"LightningDataModule, with 0 LightningModules; expected a LightningModule"),
         (lambda: (Classifier(), Classifier()), r"Classifier, Classifier, with 2 LightningModules"),
         (lambda: WithoutStep(), "WithoutStep has no training_step"),
+        (lambda: (Plateau(), DataLoader(rows(), 8)), "ReduceLROnPlateau needs a monitor"),
         (lambda: (Unscheduled(), DataLoader(rows(), 8)), r"a dict with interval; it needs 'scheduler'"),
     ],
 )

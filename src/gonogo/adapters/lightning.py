@@ -36,6 +36,7 @@ from gonogo.adapters.lightning_hooks import (
 )
 from gonogo.adapters.lightning_length import epoch_of, planned
 from gonogo.adapters.lightning_loaders import for_training, for_validation
+from gonogo.adapters.lightning_monitors import refuse_unheard
 from gonogo.adapters.lightning_optimizers import Optimizers, configured
 from gonogo.errors import NotApplicable, SubjectError
 from gonogo.training.session import all_of
@@ -96,6 +97,8 @@ class _Run:
         self.calls = 0
         self.value = 0.0  # of the last loss
         self.returned: Any = None  # by the last training_step
+        self.heard: set[str] = set()  # names that were logged
+        self.whole = False  # was there an epoch, with its end?
         with self._running(self.module, self.optimizers.torch):
             begun(self.module)
 
@@ -165,7 +168,8 @@ class _Run:
                 )
             model.on_train_batch_end(self._outputs(), batch, place)
             if ends:
-                told(model, "on_train_epoch_end")
+                self.whole = told(model, "on_train_epoch_end")
+            self.heard |= collected.logged.keys()
         if model.automatic_optimization and self.calls % self.every == 0:
             self.optimizers.stepped(model, self.calls // self.every, batches // self.every)
         return self.value
@@ -230,7 +234,10 @@ class _Run:
             model.on_validation_epoch_end()
             told(model, "on_validation_end")
             model.on_validation_model_train()
-            return metrics_of(collected)
+        self.heard |= collected.logged.keys()
+        if self.whole and not is_quiet(self.trainer):
+            refuse_unheard(self.trainer, self.optimizers.timed, self.heard)
+        return metrics_of(collected)
 
     def save(self, path: Path) -> None:
         """Weights, optimizers, schedules and what the module adds to its checkpoint."""

@@ -110,11 +110,14 @@ def begun(module: Any) -> None:
     told(module, "on_fit_start", "on_train_start", "on_train_epoch_start")
 
 
-def told(module: Any, *names: str) -> None:
-    """Call hooks that may ask for what is not here: metrics of a validation that has not been, files."""
+def told(module: Any, *names: str) -> bool:
+    """Call hooks that may ask for what is not here: metrics of a validation that has not been, files. Did they run?"""
+    done = 0
     for name in names:
         with contextlib.suppress(Exception):
             getattr(module, name)()
+            done += 1
+    return done == len(names)
 
 
 def handed(trainer: Any, optimizers: Sequence[Optimizer], schedules: Sequence[Any]) -> None:

@@ -14,11 +14,18 @@ FORMS = "an optimizer, a list of them, (optimizers, schedulers), or a dict with 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A scheduler, and every how many steps or epochs it steps."""
+    """A scheduler, every how many steps or epochs it steps, and the metric that it waits for if it is of that kind."""
 
     scheduler: Any
     by_step: bool = False
     frequency: int = 1
+    monitor: str = ""
+    strict: bool = True
+
+    @property
+    def waits(self) -> bool:
+        """Does it step by a metric?"""
+        return any(one.__name__ == "ReduceLROnPlateau" for one in type(self.scheduler).__mro__)
 
 
 @dataclass(slots=True)
@@ -47,7 +54,7 @@ class Optimizers:
         """Move the schedules after an optimizer step; `epoch` is its length in steps, 0 if unknown."""
         for one in self.timed:
             every = one.frequency * (1 if one.by_step else epoch)
-            if every and step and step % every == 0 and not _waits_for_a_metric(one.scheduler):
+            if every and step and step % every == 0 and not one.waits:
                 module.lr_scheduler_step(one.scheduler, None)
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,6 +88,9 @@ def configured(module: Any, text: str) -> Optimizers:
     _read(returned, found)
     if not found.optimizers or not all(isinstance(one, Optimizer) for one in found.optimizers):
         raise SubjectError(f"{text}: configure_optimizers returned {type(returned).__name__}; expected {FORMS}")
+    if module.automatic_optimization and any(one.waits and not one.monitor for one in found.timed):
+        example = "{'optimizer': ..., 'lr_scheduler': {'scheduler': ..., 'monitor': 'val_loss'}}"
+        raise SubjectError(f"{text}: ReduceLROnPlateau needs a monitor; Lightning expects {example}")
     return found
 
 
@@ -88,7 +98,7 @@ def _read(returned: Any, found: Optimizers) -> None:
     if isinstance(returned, Mapping):
         found.optimizers.append(returned.get("optimizer", returned))  # type: ignore[arg-type]
         if returned.get("lr_scheduler") is not None:
-            found.timed.append(_schedule(returned["lr_scheduler"]))
+            found.timed.append(_schedule(returned["lr_scheduler"], returned.get("monitor")))
     elif _is_pair(returned):
         found.optimizers.extend(returned[0])
         found.timed.extend(_schedule(one) for one in returned[1])
@@ -104,14 +114,11 @@ def _is_pair(returned: Any) -> bool:
     return lists and isinstance(returned[0], list | tuple) and isinstance(returned[1], list | tuple)
 
 
-def _schedule(given: Any) -> Schedule:
+def _schedule(given: Any, monitor: str | None = None) -> Schedule:
     if not isinstance(given, Mapping):
-        return Schedule(given)
+        return Schedule(given, monitor=monitor or getattr(given, "monitor", ""))
     if "scheduler" not in given:
         found = f"a dict with {', '.join(map(str, given))}"
         raise SubjectError(f"configure_optimizers returned as lr_scheduler {found}; it needs 'scheduler'")
-    return Schedule(given["scheduler"], given.get("interval") == "step", int(given.get("frequency") or 1))
-
-
-def _waits_for_a_metric(scheduler: Any) -> bool:
-    return type(scheduler).__name__ == "ReduceLROnPlateau"
+    by_step, frequency = given.get("interval") == "step", int(given.get("frequency") or 1)
+    return Schedule(given["scheduler"], by_step, frequency, given.get("monitor") or "", bool(given.get("strict", True)))
