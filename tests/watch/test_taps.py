@@ -222,6 +222,20 @@ def test_a_file_from_before_that_is_written_over_is_told(parts, tmp_path):
     assert [event.get("over") for event in record(save).of("save")] == [str(old), None, None]
 
 
+@pytest.mark.parametrize("turns", [2, 3, 5, 10])
+def test_of_optimizers_that_take_turns_each_is_looked_at(parts, turns):
+    model, _, x, y = parts
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for _ in range(turns)]
+
+    def loop():
+        for step in range(150):
+            train((model, optimizers[step % turns], x, y), 1)
+
+    looked = [event["optimizer"] for event in record(loop).of("step") if "bad_gradients" in event]
+    assert len(looked) == 5 + 14
+    assert set(looked) == set(range(turns))
+
+
 def test_the_watchs_own_mistakes_are_told_and_do_not_reach_the_script(parts, monkeypatch):
     def fail(*_):
         raise RuntimeError("mine")

@@ -11,6 +11,7 @@ from gonogo.watch.lines import line
 from gonogo.watch.patch import Undo
 
 FIRST, EVERY = 5, 10  # tensors are looked at in the first steps and in every tenth: the rest costs next to nothing
+SHIFT = 7  # has no divisor in common with 10 or 50
 CROWD = 200  # events of one kind between two optimizer steps; more say nothing new
 FLUSH = 0.5  # seconds: what a killed process may lose
 
@@ -35,6 +36,7 @@ class Tracer:
         self.weighed = 0.0  # when the memory of the process was last read
         self.evaluated = False  # was there a pass without gradient since the last step?
         self.moved: dict[int, int] = {}  # the last step of each optimizer
+        self.dropping: set[int] = set()  # ids of the models in which torch.nn.functional drops something
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass
         self.undo: list[Undo] = []
         self._crowd: dict[str, int] = {}
@@ -45,7 +47,8 @@ class Tracer:
     @property
     def sampled(self) -> bool:
         """Are tensors looked at in this step?"""
-        return self.steps < FIRST or self.steps % self.every == 0
+        # One step of each round of `every`, another one each time: of optimizers that take turns each has its own.
+        return self.steps < FIRST or self.steps % self.every == SHIFT * (self.steps // self.every) % self.every
 
     @property
     def here(self) -> bool:

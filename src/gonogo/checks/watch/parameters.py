@@ -8,7 +8,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
+from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
@@ -26,6 +26,9 @@ NUMBER = re.compile(r"\d+")
         at_most("outside", fail=0, source="exact: a gradient that no optimizer uses"),
         at_most("unreached_share", warn=0.0, fail=0.1, source="ours: unused poolers of libraries are below 0.1"),
         at_most("outside_models", warn=0, source="ours: a fixed network may pass gradients on"),
+        at_most(
+            "exchanged", fail=0, source="exact: two optimizers of one model, and none of another that has gradients"
+        ),
     ],
     explains=("watch.clearing",),
     since="0.6",
@@ -37,13 +40,14 @@ def parameters(session: Session) -> Observation:
         their parameters ever had a gradient. `outside` are trainable parameters of a trained model that got a gradient
         other than zero and are in no optimizer that steps. `unreached_share` is the share of the elements in the
         optimizers that never got one; where a sibling (another layer, another expert) did, they are left out, and
-        modules that were not called before the 20th step too. `outside_models` are whole models of this kind.
+        modules that were not called before the 20th step too. `outside_models` are whole models of this kind; where an
+        optimizer holds nothing that another one does not hold too, it was meant for one of them: `exchanged`.
     Why: an optimizer that was built from another model, before the model was built anew, or from one part of it, leaves
         weights at their initial values while the loss still falls on the rest.
     Fix: build the optimizer last, from all parameters of the model that runs; set requires_grad=False on what is to
         stay; look at the first name of the table for a detach(), a no_grad() or an output that is not used.
     Shapes: any.
-    Units: foreign: {optimizer}; outside: {parameter}; unreached_share: 1; outside_models: {model}.
+    Units: foreign, exchanged: {optimizer}; outside: {parameter}; unreached_share: 1; outside_models: {model}.
     Source: ours; measured: one step accuses zero-initialised adapters.
     """
     recording = session.subject.recording or Recording(())
@@ -68,11 +72,16 @@ def parameters(session: Session) -> Observation:
         "outside": Measurement(len(outside), "{parameter}", n=len(rows)),
         "unreached_share": Measurement(sum(row.elements for row in unreached) / total if total else 0.0),
         "outside_models": Measurement(0 if foreign else len(others), "{model}"),
+        "exchanged": Measurement(min(len(others), _without_own(held, stepping)), "{optimizer}"),
     }
     told = [(row.name, "in no optimizer that steps") for row in outside]
     told += [(row.name, "no gradient" if row.called else "never called") for row in unreached]
     table = Table("Parameters", ("parameter", "finding"), tuple(told))
     return evidence.observed(measured, [table, evidence.optimizers(recording)])
+
+
+def _without_own(held: dict[int, Event], stepping: set[int]) -> int:
+    return sum(number in stepping and event.get("own") == 0 for number, event in held.items())
 
 
 def _unused_gradient(row: Row, stepping: set[int]) -> bool:
@@ -124,3 +133,16 @@ def another_model_is_optimised(subject: Subject) -> Subject:
         lambda event: {**event, "reached": 0} if event["kind"] == "held" else event
     )
     return replace(subject, recording=recording)
+
+
+@fault(toy="watched")
+def the_optimizer_of_one_model_holds_another(subject: Subject) -> Subject:
+    """The generator's optimizer was given the parameters of the discriminator."""
+
+    def change(event: dict) -> list[dict]:
+        if event["kind"] == "model":
+            rows = [[row[0], 1000 + row[1], *row[2:4], -1, *row[5:]] for row in event["parameters"]]
+            return [event, {**event, "model": 9, "parameters": rows}]
+        return [event, {**event, "optimizer": 9, "own": 0}] if event["kind"] in ("held", "step") else [event]
+
+    return replace(subject, recording=(subject.recording or Recording(())).edited(change))

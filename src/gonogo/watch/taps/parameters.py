@@ -31,13 +31,12 @@ class _Accounts:
     @quietly
     def look(self) -> None:
         """Follow each parameter; told now and then, in case that the process is killed."""
-        if not self.tracer.sampled:
-            return
-        for _, model in self.tracer.all_of("model"):
-            self._follow(list(model.parameters()))
-        for _, optimizer in self.tracer.all_of("optimizer"):
-            self._follow([p for group in optimizer.param_groups for p in group["params"]])
-        self._sum_up()
+        if self.tracer.sampled:
+            for _, model in self.tracer.all_of("model"):
+                self._follow(list(model.parameters()))
+            for _, optimizer in self.tracer.all_of("optimizer"):
+                self._follow([p for group in optimizer.param_groups for p in group["params"]])
+            self._sum_up()
         if self.tracer.steps in (3, 10, 30) or self.tracer.steps % 100 == 0:
             self.tell()
 
