@@ -1,5 +1,6 @@
 """Trainers as people write them: what the adapter does at each step is what Trainer.train() does."""
 
+import contextlib
 import copy
 import inspect
 import warnings
@@ -113,6 +114,19 @@ def test_a_live_trainer_keeps_what_its_class_was_given_and_trains_a_copy(tmp_pat
     session.step(session.batches(limit=1)[0])
     assert torch.equal(live.model.layer.weight, before)
     assert not torch.equal(session.model.layer.weight, before)
+
+
+@pytest.mark.parametrize("best", ["loss", "eval_loss", "lost"])
+def test_a_best_model_by_a_metric_that_evaluation_does_not_report_is_refused(tmp_path, best):
+    def build():
+        made = trainer(tmp_path, Tagger(), eval_dataset=sentences())
+        made.args.eval_strategy, made.args.metric_for_best_model = "epoch", best
+        return made
+
+    subject = frameworks.as_subject(build(), build, "run")
+    wrong = pytest.raises(KeyError, match="Did you mean 'eval_loss'") if best == "lost" else contextlib.nullcontext()
+    with wrong:
+        subject.evaluate(Session(subject).model, subject.splits["valid"].batches())
 
 
 def test_how_long_something_took_is_no_score(tmp_path):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gonogo.errors import SubjectError
+from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.session import evaluating
 
 # Of the hundred training arguments these shape what is learned; the others are about the machine and the log.
@@ -209,7 +209,19 @@ class _Run:
             model.train()
         times = ("eval_model_preparation_time", "eval_jit_compilation_time")  # no scores
         found = {name: value for name, value in found.metrics.items() if name not in times}
+        self._refuse_unheard(found)
         return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+    def _refuse_unheard(self, metrics: Mapping[str, Any]) -> None:
+        """Raise, as Trainer.train does after its first evaluation, where the metric of the best model is not there."""
+        args = self.trainer.args
+        best = args.metric_for_best_model
+        if not best or args.eval_strategy == "no" or isinstance(self.trainer.eval_dataset, Mapping):
+            return
+        name = best if best.startswith("eval_") else f"eval_{best}"
+        if name not in metrics:
+            near = did_you_mean(name, metrics)
+            raise KeyError(f"metric_for_best_model is {best!r}; evaluation reports {', '.join(metrics)}.{near}")
 
     def save(self, path: Path) -> None:
         """Weights, optimizer and scheduler, as the Trainer's own checkpoint holds them."""
