@@ -102,6 +102,7 @@ class Live:
         else:
             self._write("error", error=f"{type(error).__name__}: {error}"[:500])
         with self._safely("close"):
+            self.log.end()
             self._post.close()
 
     def add(self, values: Mapping[str, Any], kind: str = "values") -> None:
@@ -138,7 +139,10 @@ class Live:
 
     def _recall(self, start: int | None) -> None:
         self.step = self.start = start or 0
+        asked = self.log.folder.absolute()
         kept = self.log.begin(start)
+        if self.log.folder != asked:
+            LOGGER.warning("another training writes to %s; the log of this one is in %s", asked, self.log.folder)
         looks = [line for line in kept if line["kind"] == "look"]
         for line in looks:
             losses = tuple(float(loss) for loss in line.get("losses", ()))

@@ -4,8 +4,11 @@ import json
 import math
 import threading
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+_WRITTEN: set[Path] = set()  # folders in use by this process, which locks hold against others only
 
 
 class Log:
@@ -13,15 +16,16 @@ class Log:
 
     def __init__(self, folder: Path, size: int, files: int) -> None:
         self.folder, self.size, self.files = folder, size, files
-        self.path = folder / "log.jsonl"
         self._lock = threading.Lock()
+        self._lock_file: IO[str] | None = None
 
     def begin(self, step: int | None) -> list[dict[str, Any]]:
         """What was logged up to `step`, where the training goes on; None: where the log ends, unless it is complete.
 
-        Lines of later steps will be written anew; they move to `superseded.jsonl`, and nothing is there twice.
+        Lines of later steps will be written anew; they move to `superseded.jsonl`, and nothing is there twice. Where
+        another training, of this process or not, is writing here, a folder of its own is taken beside it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._own_folder()
         lines = [line for path in reversed(self._parts()) for line in _lines(path)]
         step = _last(lines) if step is None else step
         if any(line["step"] > step or step == 0 for line in lines):
@@ -38,6 +42,28 @@ class Log:
                 self._rotate()
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line)
+
+    def end(self) -> None:
+        """Leave the folder to others."""
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+            _WRITTEN.discard(self.folder)
+
+    def _own_folder(self) -> None:
+        asked = self.folder = self.folder.absolute()
+        for number in count(2):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.folder not in _WRITTEN and (file := _lock(self.folder / ".lock")) is not None:
+                self._lock_file = file
+                _WRITTEN.add(self.folder)
+                return
+            self.folder = asked.with_name(f"{asked.name}-{number}")
+
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        return self.folder / "log.jsonl"
 
     def _parts(self) -> list[Path]:
         """Newest first."""
@@ -68,6 +94,21 @@ class Log:
         text = self.path.read_bytes()
         if text and not text.endswith(b"\n"):
             _replace(self.path, _lines(self.path))
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """The open file, if it is ours now. The system takes it back when this process ends; children do not inherit it."""
+    file = path.open("w")
+    try:
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.close()
+        return None
+    except (ImportError, OSError):  # a system or a file system without locks
+        pass
+    return file
 
 
 def plain(value: Any) -> Any:

@@ -194,5 +194,5 @@ def shut_down(tracer: Tracer) -> None:
     import gc
 
     for thing in gc.get_objects():
-        if isinstance(thing, _MultiProcessingDataLoaderIter):
+        if issubclass(type(thing), _MultiProcessingDataLoaderIter):  # isinstance would wake what only looks like one
             thing._shutdown_workers()
