@@ -23,10 +23,31 @@ class Noisy(Dataset):
         return {"x": torch.tensor([index + noise]), "y": index}
 
 
-@pytest.mark.parametrize(("own", "same"), [(True, 12), (False, 0)])
-def test_a_generator_that_the_data_set_owns_is_found(own, same):
-    found = compare(Noisy(own))
-    assert found == {"random": 12, "same": same, "asked": 12}
+class Augmented(Noisy):
+    """Noise of a generator of its own on top of crops by torch's."""
+
+    def __getitem__(self, index: int):
+        return super().__getitem__(index)["x"] * torch.rand(())
+
+
+def own_seeds(worker: int) -> None:
+    torch.utils.data.get_worker_info().dataset.own = np.random.default_rng(worker)
+
+
+@pytest.mark.parametrize(
+    ("data", "init", "counts"),
+    [
+        (Noisy(own=True), None, (12, 12, 12, 12)),
+        (Noisy(own=False), None, (12, 0, 0, 0)),
+        (Noisy(own=False), lambda _: torch.manual_seed(0), (12, 12, 0, 0)),
+        (Augmented(own=True), None, (12, 0, 12, 12)),
+        (Augmented(own=True), own_seeds, (12, 0, 12, 0)),
+    ],
+    ids=["its own", "torch's", "all workers one seed", "its own beside torch's", "its own, seeded by worker"],
+)
+def test_a_generator_that_workers_share_is_found(data, init, counts):
+    found = compare(data, init)
+    assert (found["random"], found["same"], found["own_random"], found["own_same"]) == counts
 
 
 class Told(Noisy):

@@ -7,8 +7,10 @@ nothing more and waits for nothing.
 import hashlib
 import json
 import os
+import random
 import select
 import signal
+import sys
 from collections.abc import Mapping
 from multiprocessing import get_start_method
 from typing import Any
@@ -68,8 +70,18 @@ def _forked(data: Any, worker_init_fn: Any) -> tuple[int, int]:
 
 
 def compare(data: Any, worker_init_fn: Any = None) -> dict[str, int]:
-    """How many samples are random within a worker, and of how many of these two workers draw alike."""
+    """How many samples are random within a worker, and of how many of these two workers draw alike.
+
+    Once as they are, and once (`own_`) with torch, numpy and random seeded before each sample, so that only generators
+    of the data set's own remain: beside crops that differ, their noise may well be the same.
+    """
     indices = list(range(0, len(data), max(len(data) // INDICES, 1)))[:INDICES]
+    drawn, same = _alike(data, indices, worker_init_fn, _digest)
+    own, own_same = _alike(data, indices, _seeded(worker_init_fn), _digest_and_seed)
+    return {"random": drawn, "same": same, "own_random": own, "own_same": own_same, "asked": len(indices)}
+
+
+def _alike(data: Any, indices: list[int], worker_init_fn: Any, collate_fn: Any) -> tuple[int, int]:
     # Single samples go to the workers in turn: the first to one, the second to the other.
     order = [index for index in indices for _ in range(2)] * 2
     reading = DataLoader(
@@ -78,13 +90,36 @@ def compare(data: Any, worker_init_fn: Any = None) -> dict[str, int]:
         sampler=order,
         num_workers=2,
         worker_init_fn=worker_init_fn,
-        collate_fn=_digest,
+        collate_fn=collate_fn,
     )
     prints = list(reading)
     half = len(order) // 2
     pairs = [(prints[at], prints[at + 1], prints[half + at], prints[half + at + 1]) for at in range(0, half, 2)]
-    random = [(a, b, c, d) for a, b, c, d in pairs if a != c]
-    return {"random": len(random), "same": sum(a == b and c == d for a, b, c, d in random), "asked": len(indices)}
+    drawn = [(a, b, c, d) for a, b, c, d in pairs if a != c]
+    return len(drawn), sum(a == b and c == d for a, b, c, d in drawn)
+
+
+def _seeded(worker_init_fn: Any) -> Any:
+    def prepare(worker: int) -> None:
+        if worker_init_fn is not None:
+            worker_init_fn(worker)
+        _seed()
+
+    return prepare
+
+
+def _digest_and_seed(thing: Any) -> str:
+    found = _digest(thing)
+    _seed()
+    return found
+
+
+def _seed() -> None:
+    """Begin the generators that all share anew; only in a worker of the copy."""
+    torch.manual_seed(0)
+    random.seed(0)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(0)
 
 
 def _digest(thing: Any) -> str:
