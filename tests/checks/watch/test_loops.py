@@ -610,3 +610,49 @@ def test_an_evaluation_under_gradient_does_not_speak_for_training():
                 functional.cross_entropy(model(a), b)
 
     assert "watch.loss-inputs" in failed(loop)
+
+
+class Functional(nn.Module):
+    """Dropout as a function, with its mode or, as is forgotten, without."""
+
+    def __init__(self, told):
+        super().__init__()
+        self.first, self.second, self.told = nn.Linear(6, 16), nn.Linear(16, 3), told
+
+    def forward(self, x):
+        mode = self.training if self.told else True
+        return self.second(functional.dropout(self.first(x).relu(), 0.5, mode))
+
+
+@pytest.mark.parametrize(("told", "status"), [(True, Status.SKIP), (False, Status.WARN)])
+def test_dropout_as_a_function_must_be_told_the_mode(told, status):
+    x, y = data()
+    model = Functional(told)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            model.train()
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            with torch.no_grad():
+                model.eval()(x)
+
+    assert statuses(loop)["watch.evaluation-mode"] is status
+
+
+def test_a_model_with_dropout_as_a_function_is_not_left_in_evaluation_mode():
+    x, y = data()
+    model = Functional(told=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if step >= 4:
+                model.eval()
+
+    assert failed(loop) == ["watch.training-mode"]

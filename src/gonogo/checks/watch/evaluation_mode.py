@@ -21,6 +21,7 @@ ROW = 5  # forward passes of an evaluation, and steps for each of them
     effort=Effort.READ,
     criteria=[
         at_most("in_training_mode", fail=0, source="exact: dropout or batch normalisation were in training mode"),
+        at_most("dropped", warn=0, source="exact: dropout is at work in evaluation mode; some sample with it"),
         at_most("apart", warn=0, source="ours: exact as to the mode; sampling with dropout may be meant"),
         at_most("under_gradient", warn=0, source="ours: right numbers, but up to three times the memory"),
     ],
@@ -33,23 +34,26 @@ def evaluation_mode(session: Session) -> Observation:
         nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
         were in training mode; `under_gradient` those that recorded a graph for nothing. `apart` counts, where no loader
         tells, what looks like an evaluation in training mode: five forward passes in a row without gradient, now and
-        then, not at every step as those of a teacher are.
+        then, not at every step as those of a teacher are. `dropped` counts calls of torch's dropout functions that were
+        at work in evaluation mode, without gradient: their `training` is True where it is not given.
     Why: the score is that of a random, thinned-out model, and batch normalisation learns the held-out data.
-    Fix: model.eval() and torch.no_grad() before the loop, model.train() after it.
+    Fix: model.eval() and torch.no_grad() before the loop, model.train() after it; F.dropout(x, p, self.training).
     Shapes: any.
-    Units: all: {evaluation} (n: evaluations that were seen).
+    Units: dropped: {call}; all others: {evaluation} (n: evaluations that were seen).
     Source: pytorch.org, "Autograd mechanics", evaluation mode; 3d-unet issue 53.
     """
     recording = session.subject.recording or Recording(())
     trained = evidence.trained(recording)
     found = [one for one in evidence.evaluations(recording) if any(call["model"] in trained for call in one.calls)]
     apart = _apart(recording, trained, {one.number for one in found})
-    if not found and not apart:
+    dropped = recording.of("dropped")
+    if not found and not apart and not dropped:
         raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
     wrong = [one for one in found if _varies(one, trained)]
     graphs = [one for one in found if all(call["grad"] for call in one.calls if call["model"] in trained)]
     measured = {
         "in_training_mode": Measurement(len(wrong), "{evaluation}", n=len(found)),
+        "dropped": Measurement(len(dropped), "{call}"),
         "apart": Measurement(len(apart), "{evaluation}", n=len(apart)),
         "under_gradient": Measurement(len(graphs), "{evaluation}", n=len(found)),
     }
@@ -59,6 +63,7 @@ def evaluation_mode(session: Session) -> Observation:
         for one in shown
     ]
     rows += [("", len(calls), "training", evidence.lines(calls)) for calls in apart]
+    rows += [("", len(dropped), "evaluation, with dropout", evidence.lines(dropped))] * bool(dropped)
     return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode", "line"), tuple(rows))])
 
 

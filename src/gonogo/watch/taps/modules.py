@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.compiler import is_compiling
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -13,6 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from gonogo.watch.patch import Undo, quietly, tap
 from gonogo.watch.tracer import Tracer
 
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _RATES = ("dropout", "dropout_p", "attention_dropout", "drop_prob")
 LOOKS = 3  # forward passes without gradient between two steps whose mode is looked at in full
 
@@ -33,6 +35,7 @@ def install(tracer: Tracer) -> list[Undo]:
         *(handle.remove for handle in handles),
         tap(tracer, torch, "compile", before=compiling),
         tap(tracer, nn.Module, "compile", before=compiling),
+        *(tap(tracer, functional, name, before=calls.dropping) for name in _DROPOUTS),
     ]
 
 
@@ -43,6 +46,7 @@ class _Calls:
         self.tracer = tracer
         self.inside: list[int] = []
         self.looks = [0]
+        self.mode = True  # of the outermost
 
     def next_step(self) -> None:
         self.looks[0] = 0
@@ -55,7 +59,16 @@ class _Calls:
             return  # a transform of one sample, a loss function: no model, and there are thousands of them
         self.inside.append(id(module))
         if len(self.inside) == 1:
+            self.mode = module.training
             note(self.tracer, module, self.looks, inputs)
+
+    @quietly
+    def dropping(self, values: Any, p: float = 0.5, training: bool = True, *_: Any, **__: Any) -> None:
+        """A model may have dropout that is no module: in which mode it is then, the function is told."""
+        if p > 0 and self.inside and self.inside[0] not in self.tracer.dropping:
+            self.tracer.dropping.add(self.inside[0])
+        if p > 0 and training and self.inside and not self.mode and not torch.is_grad_enabled():
+            self.tracer.emit("dropped", **{"pass": self.tracer.reading})
 
     def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if is_compiling() or id(module) not in self.inside or not self.tracer.mine:
@@ -77,6 +90,7 @@ def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> No
     looks[0] += 1
     if tracer.sampled or new or looks[0] <= LOOKS:
         modes = [part.training for part in varying(module)]
+        modes += [module.training] * (id(module) in tracer.dropping)
         facts["varying"] = [sum(modes), len(modes)]
     if torch.is_autocast_enabled("cpu") or (torch.cuda.is_available() and torch.is_autocast_enabled("cuda")):
         facts["autocast"] = True
