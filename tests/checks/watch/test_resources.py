@@ -38,3 +38,9 @@ def test_on_a_gpu_its_memory_counts_and_not_that_of_the_process():
 
 def test_a_few_steps_tell_nothing():
     assert recorded(count=5).status is Status.SKIP
+
+
+def test_an_interpreter_that_cannot_tell_its_memory_is_no_error():
+    found = recorded(resident=0, memory=0)
+    assert found.status is Status.SKIP
+    assert "psutil is missing" in found.reason

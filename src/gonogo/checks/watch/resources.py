@@ -42,6 +42,8 @@ def resources(session: Session) -> Observation:
         raise NotApplicable(f"fewer than {LEAST} optimizer steps were seen")
     measured = {"step": Measurement(_pace(steps), "s", n=len(steps))}
     measured |= _epoch(recording) | _memory(steps)
+    if "headroom" not in measured:
+        raise NotApplicable("the memory in use was not told: psutil is missing in the script's interpreter")
     rows = [(name, number(float(f"{one.value:.2g}"), one.unit)) for name, one in measured.items()]
     return evidence.observed(measured, [Table("Seen here", ("quantity", "value"), tuple(rows))])
 
