@@ -86,6 +86,12 @@ def test_parts_of_a_data_set_are_known_by_their_samples(parts):
     assert data_of(first, DataLoader(parts[3], 2)) == ([0, 1], [])
 
 
+def test_samples_with_names_are_no_parts():
+    named = {"a": torch.zeros(1), "b": torch.ones(1)}
+    numbers, overlaps = data_of(DataLoader(Subset(named, ["a", "b"]), 1), DataLoader(Subset(named, ["a"]), 1))
+    assert (len(set(numbers)), overlaps) == (2, [])
+
+
 def test_a_pass_that_persistent_workers_begin_anew_ends_the_one_before(parts):
     loader = DataLoader(parts[2], 4, num_workers=1, persistent_workers=True)
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Subset, SubsetRandomSampler
 from gonogo.watch.tracer import Tracer
 
 PARTS = 16  # of a run that are compared with each other
-LARGEST = 5_000_000  # samples of a part that is still compared
+LARGEST = 1_000_000  # samples of a part that is still compared: 64 MB
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,14 @@ class Datasets:
 def _resolved(loader: DataLoader[Any]) -> tuple[Any, tuple[int, ...] | None]:
     """The data set below all Subsets, and the numbers of the samples in it; None for all of them."""
     sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
-    indices = _plain(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else None
     data: Any = loader.dataset
-    while type(data) is Subset:  # one that derives from it may read other samples
-        indices = _plain(data.indices if indices is None else (data.indices[index] for index in indices))
-        data = data.dataset
+    try:
+        indices = _plain(sampler.indices) if isinstance(sampler, SubsetRandomSampler) else None
+        while type(data) is Subset:  # one that derives from it may read other samples
+            indices = _plain(data.indices if indices is None else (data.indices[index] for index in indices))
+            data = data.dataset
+    except (TypeError, ValueError, IndexError):  # samples may have names
+        return loader.dataset, None
     return data, indices
 
 
