@@ -12,6 +12,7 @@ from gonogo.watch.tracer import Tracer
 
 CLASSES = {"cross_entropy": 1, "nll_loss": 1, "kl_div": -1, "ctc_loss": -1}  # and the dimension of the classes
 BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
+COUNTED = ("cross_entropy", "nll_loss")
 PROBABLE = (-0.5, 1.5)  # what may be meant as a probability: smoothed labels of some go a little beyond 0 and 1
 PAIRED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 ROWS = 256  # rows that are looked at
@@ -30,7 +31,6 @@ SAME_VALUES = (
     "Select",
 )
 LABELS, MANY = 80, 1000  # batches whose labels are counted, classes that are still counted
-COUNTED = ("cross_entropy", "nll_loss")
 TOKENS, HELD = 16, 8  # least tokens that are compared with targets, and tensors of them that are held for one step
 
 
@@ -105,7 +105,7 @@ def _classes(scores: Tensor, dimension: int) -> dict[str, Any]:
         "classes": rows.shape[1],
         "simplex": bool((rows >= 0).all()) and bool(((sums - 1).abs() < near).all()),
         "log_simplex": bool((logs.abs() < near).all()),
-        "normalised": bool((logs.abs() < near).any()),
+        "normalised": bool((logs.abs() < near).float().mean() > 0.1),  # rows of padding may have been masked since
         "positive": bool((rows > near).any()),
     }
 
