@@ -300,6 +300,21 @@ class Plateau(Classifier):
         return [optimizer], [torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)]
 
 
+class OfTheFirstVersion(Classifier):
+    def validation_epoch_end(self, outputs):
+        pass
+
+
+class Indexed(Classifier):
+    def training_step(self, batch, batch_idx, optimizer_idx):
+        return super().training_step(batch, batch_idx)
+
+
+class TwoOptimizers(Classifier):
+    def configure_optimizers(self):
+        return [super(TwoOptimizers, self).configure_optimizers() for _ in range(2)]
+
+
 class Unscheduled(Classifier):
     def configure_optimizers(self):
         return {"optimizer": super().configure_optimizers(), "lr_scheduler": {"interval": "step"}}
@@ -312,6 +327,12 @@ class Unscheduled(Classifier):
         (lambda: (Classifier(), Classifier()), r"Classifier, Classifier, with 2 LightningModules"),
         (lambda: WithoutStep(), "WithoutStep has no training_step"),
         (lambda: (Plateau(), DataLoader(rows(), 8)), "ReduceLROnPlateau needs a monitor"),
+        (
+            lambda: (OfTheFirstVersion(), DataLoader(rows(), 8)),
+            "refuses to train it: Support for `validation_epoch_end`",
+        ),
+        (lambda: (Indexed(), DataLoader(rows(), 8)), "Remove the `optimizer_idx` argument from `training_step`"),
+        (lambda: (TwoOptimizers(), DataLoader(rows(), 8)), "multiple optimizers is only supported with manual"),
         (lambda: (Unscheduled(), DataLoader(rows(), 8)), r"a dict with interval; it needs 'scheduler'"),
     ],
 )

@@ -38,6 +38,7 @@ from gonogo.adapters.lightning_length import epoch_of, planned
 from gonogo.adapters.lightning_loaders import for_training, for_validation
 from gonogo.adapters.lightning_monitors import refuse_unheard
 from gonogo.adapters.lightning_optimizers import Optimizers, configured
+from gonogo.adapters.lightning_rules import refuse
 from gonogo.errors import NotApplicable, SubjectError
 from gonogo.training.session import all_of
 
@@ -93,12 +94,12 @@ class _Run:
         attach(self.module, self.trainer, given.data, self.train_loader)
         self.batches = epoch_of(self.trainer, self.train_loader)
         self.optimizers: Optimizers = configured(self.module, text)
+        refuse(self.trainer, self.module, self.optimizers.optimizers, text)
         self.every = int(getattr(self.trainer, "accumulate_grad_batches", 1) or 1)
         self.calls = 0
         self.value = 0.0  # of the last loss
         self.returned: Any = None  # by the last training_step
-        self.heard: set[str] = set()  # names that were logged
-        self.whole = False  # was there an epoch, with its end?
+        self.heard, self.whole = set[str](), False  # names that were logged; was there an epoch, with its end?
         with self._running(self.module, self.optimizers.torch):
             begun(self.module)
 
