@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.adapters import frameworks
+from gonogo.instruments.own_steps import OwnSteps
 from gonogo.training.session import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the framework warns about itself
@@ -120,3 +121,9 @@ def test_asking_for_the_loss_alone_changes_nothing(kind):
     session.loss(session.batches(limit=2)[1])
     assert all(torch.equal(value, before[name]) for name, value in session.model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in session.model.parameters())
+
+
+def test_gradients_of_steps_by_hand_are_seen_by_who_listens_to_the_optimizer():
+    own = OwnSteps(Session(frameworks.as_subject((Adversaries(), loader()), lambda: (Adversaries(), loader()), "run")))
+    updates = own.call(own.session.batches(limit=1)[0])
+    assert [(update.optimizer, update.closure) for update in updates] == [(0, False), (1, False), (2, False)]

@@ -1,6 +1,7 @@
 """What a LightningModule expects around it while its hooks run outside a Trainer's loop."""
 
 import contextlib
+import functools
 import importlib
 import inspect
 import logging
@@ -126,6 +127,17 @@ def handed(trainer: Any, optimizers: Sequence[Optimizer], schedules: Sequence[An
     trainer.strategy.lr_scheduler_configs = [SimpleNamespace(scheduler=schedule) for schedule in schedules]
     for one in trainer.strategy._lightning_optimizers:  # through which alone a module that optimizes by hand steps
         one._on_after_step = steps_by_hand(trainer).increment_completed
+        one.step = functools.partial(_plainly, trainer, one, one.step)
+
+
+def _plainly(trainer: Any, one: Any, real: Callable[..., Any], closure: Any = None, **given: Any) -> Any:
+    """A step by hand: Lightning hands on an empty closure, which hides the gradients from whoever listens."""
+    if closure is not None:
+        return real(closure, **given)
+    trainer.lightning_module.on_before_optimizer_step(one.optimizer)
+    done = one.optimizer.step(**given)
+    one._on_after_step()
+    return done
 
 
 def steps_by_hand(trainer: Any) -> Any:
