@@ -356,3 +356,14 @@ def test_what_is_told_goes_to_the_log_of_python(tmp_path, caplog):
     with caplog.at_level(logging.WARNING), pytest.raises(TrainingStopped), run.watch(tmp_path):
         run.train(20, nan_from(0))
     assert "step 1: nan: the optimizer stepped" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("error:Dynamo does not know")
+def test_a_compiled_step_is_heard_and_what_hears_it_is_not_compiled(tmp_path):
+    run = Run()
+    run.optimizer.step = torch.compile(run.optimizer.step, backend="eager")
+    with run.watch(tmp_path):
+        run.train(12)
+    assert sum(len(line["losses"]) for line in looks(tmp_path)) == 12

@@ -84,8 +84,11 @@ class Live:
         self._write("begin", torch=torch.__version__)
         with self._safely("open"):
             self._undo += self.ears.install()
-            self._undo += [one.register_step_post_hook(self._stepped).remove for one in self.optimizers]
-            self._undo.append(register_optimizer_step_post_hook(self._another).remove)
+            # A compiled step calls them, and does not try to compile them.
+            stepped: Any = torch.compiler.disable(self._stepped)
+            another: Any = torch.compiler.disable(self._another)
+            self._undo += [one.register_step_post_hook(stepped).remove for one in self.optimizers]
+            self._undo.append(register_optimizer_step_post_hook(another).remove)
             self._receive()
             threading.Thread(target=self._watch_loader, name="gonogo-watch", daemon=True).start()
 
