@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the framework warns about i
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import lightning.pytorch as pl
-    from lightning.pytorch.callbacks import EarlyStopping
+    from lightning.pytorch.callbacks import BackboneFinetuning, EarlyStopping
 
 
 def rows(seed=0):
@@ -288,6 +288,25 @@ def test_a_metric_that_is_waited_for_and_never_logged_ends_the_dry_run(monitor):
         assert "EarlyStopping waits for the metric 'val_los', which nothing logs" in str(
             result.observation.tables[0].rows
         )
+
+
+class Tuned(Classifier):
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Linear(4, 4)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD([p for p in self.parameters() if p.requires_grad], lr=0.1)
+
+
+def test_what_a_callback_freezes_before_training_is_frozen_when_the_optimizer_is_made():
+    def build():
+        return lightning_run(Tuned(), max_epochs=2, callbacks=[BackboneFinetuning()])
+
+    session = Session(frameworks.as_subject(build(), build, "run"))
+    held = [p for group in session.optimizer.param_groups for p in group["params"]]
+    assert [p.requires_grad for p in session.model.backbone.parameters()] == [False, False]
+    assert len(held) == len(list(session.model.net.parameters()))
 
 
 class WithoutStep(pl.LightningModule):

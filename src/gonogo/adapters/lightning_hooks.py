@@ -103,6 +103,9 @@ def set_up(module: Any, trainer: Any, data: Any) -> None:
         owner.setup("fit")
     trainer.state.fn = package(trainer, "trainer.states").TrainerFn.FITTING
     module.configure_model()
+    for callback in trainer.callbacks:  # the others stay silent; this one says what trains
+        if is_a(callback, "BaseFinetuning"):
+            callback.freeze_before_training(module)
     trainer.precision_plugin.convert_module(module)  # to bf16-true and the like
 
 
