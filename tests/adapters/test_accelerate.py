@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.adapters.plain import as_subject
 from gonogo.instruments.own_steps import OwnSteps
+from gonogo.instruments.schedules import pace
 from gonogo.training.session import Session
 
 accelerate = pytest.importorskip("accelerate")
@@ -16,7 +17,9 @@ def loop():
     accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
     model = nn.Linear(3, 1)
     rows = DataLoader(TensorDataset(torch.ones(8, 3)), 4)
-    model, optimizer, rows = accelerator.prepare(model, torch.optim.SGD(model.parameters(), lr=0.1), rows)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    model, optimizer, rows, schedule = accelerator.prepare(model, optimizer, rows, schedule)
 
     def loss(model, batch):
         return model(batch[0]).square().mean()
@@ -26,10 +29,12 @@ def loop():
             value = loss(model, batch)
             accelerator.backward(value)
             optimizer.step()
+            schedule.step()
             optimizer.zero_grad()
         return value.item()
 
-    return {"model": model, "optimizer": optimizer, "loss": loss, "step": step, "train_loader": rows}
+    parts = {"model": model, "optimizer": optimizer, "scheduler": schedule, "train_loader": rows}
+    return {**parts, "loss": loss, "step": step, "claims": {"accumulation": 2}}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -39,3 +44,8 @@ def test_the_steps_of_a_prepared_optimizer_are_seen_once_for_each_window():
     for batch in session.batches(limit=2) * 2:
         own.call(batch)
     assert [update.call for update in own.updates] == [1, 3]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_prepared_schedule_moves_once_for_each_update():
+    assert pace(Session(as_subject(loop(), loop, "loop"))).steps == 1

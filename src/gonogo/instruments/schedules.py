@@ -153,6 +153,7 @@ def _scheduler(session: Session, own: OwnSteps) -> Any:
     scheduler = session.parts(own.model, own.optimizer).get("scheduler")
     if scheduler is None:
         raise NotApplicable("the subject has no scheduler among its parts")
+    scheduler = getattr(scheduler, "scheduler", scheduler)  # Accelerate's wrapper has it inside
     if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, ReduceLROnPlateau):
         raise NotApplicable(f"a {type(scheduler).__name__} does not follow a plan that can be run ahead")
     return scheduler
