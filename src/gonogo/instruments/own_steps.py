@@ -116,6 +116,18 @@ class OwnSteps:
         return arrive
 
 
+def window(session: Session) -> int:
+    """Calls of the step for one update, as seen; 1 where that changes, as under a scaler that skips its first steps."""
+    own, batches = OwnSteps(session), session.batches("train", limit=4)
+    counts: list[int] = []
+    for _ in range(2):
+        before = own.calls
+        if not own.until_update(batches, patience=PATIENCE // 4):
+            return 1
+        counts.append(own.calls - before)
+    return counts[0] if counts[0] == counts[1] else 1
+
+
 def _any(gradient: Tensor) -> bool:
     return bool((gradient.coalesce().values() if gradient.is_sparse else gradient).any())
 

@@ -39,7 +39,8 @@ def accumulation(session: Session) -> Observation:
     What: cuts a batch into micro-batches of equal rows, short ones first, runs one accumulation window of the run's
         own step, and writes the gradient that the optimizer holds as a sum of the micro-batches' gradients. `ratio` is
         the sum of these weights over the sum that the declared loss gives for the whole batch; `weight_error` is the
-        largest difference of a single share. Without declared accumulation the step's own chunks are looked for.
+        largest difference of a single share. Without declared accumulation the step's own chunks are looked for, and
+        micro-batches of several calls that have no part in their update.
     Why: without the division by the number of micro-batches the learning rate is k times as high. The mean of the means
         of micro-batches with unequal token counts lets tokens of short texts count more than those of long ones.
     Fix: divide each micro-batch's loss by their number; where the loss is a mean over tokens, sum the losses and
@@ -49,7 +50,10 @@ def accumulation(session: Session) -> Observation:
     Source: transformers issue 34191, unsloth-zoo issue 1023, axolotl issue 1100.
     """
     count, pad = session.claims.accumulation, session.claims.pad_id
-    parts, seen, wanted = _declared(session, count) if count > 1 else _within_a_step(session)
+    unsaid = own_steps.window(session) if count <= 1 else 1  # calls for an update, where no claim says how many
+    parts, seen, wanted = _declared(session, c) if (c := max(count, unsaid)) > 1 else _within_a_step(session)
+    if unsaid > 1 and all(abs(one) > 1e-3 for one in seen.coefficients):
+        raise NotApplicable(f"an update takes {unsaid} calls: say Claims(accumulation={unsaid})")
     if not seen.explains(0.02) or not wanted.total or not seen.total:
         raise NotApplicable("the step's gradient is no sum of the declared loss's gradients")
     shares = [[c / one.total for c in one.coefficients] for one in (seen, wanted)]
