@@ -21,8 +21,8 @@ from torch import nn
 from torch.optim import Optimizer
 from transformer import subject
 
-from gonogo.instruments.attention import Captured, capturing
-from gonogo.instruments.training_steps import gradient_norm
+from gonogo.instruments.attention.capture import Captured, capturing
+from gonogo.instruments.step.training_steps import gradient_norm
 from gonogo.training.loop import textbook_step
 from gonogo.training.subject import Subject
 

@@ -22,8 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import torch
 import transformer
 
-from gonogo.watch import plain
 from gonogo.watch.inside import Watch
+from gonogo.watch.live import loop as plain
 
 RESULT = Path(__file__).parent / "results" / "watch.json"
 LOOKS = 10  # steps between two looks of both, and of a block

@@ -6,17 +6,17 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from gonogo.watch.live import FOLDER, Live
-from gonogo.watch.live_detectors import Finding
-from gonogo.watch.live_memory import advise
-from gonogo.watch.live_post import Receiver
-from gonogo.watch.live_settings import settings_of
+from gonogo.watch.live.course import FOLDER, Live
+from gonogo.watch.live.detectors import Finding
+from gonogo.watch.live.memory import advise
+from gonogo.watch.live.post import Receiver
+from gonogo.watch.live.settings import settings_of
 
 OURS = ("loss", "learning_rate")  # values of a look; what the module logs under these names is smoothed
 
 
 class Watch(Callback):
-    """Sets `trainer.should_stop` where a finding stops; arguments as those of `gonogo.watch.plain.Watch`."""
+    """Sets `trainer.should_stop` where a finding stops; arguments as those of `gonogo.watch.live.loop.Watch`."""
 
     def __init__(
         self,

@@ -12,15 +12,15 @@ from typing import Any
 from torch.optim import Optimizer
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gonogo.watch.live import FOLDER, Live
-from gonogo.watch.live_detectors import Finding
-from gonogo.watch.live_memory import advise
-from gonogo.watch.live_post import Receiver
-from gonogo.watch.live_settings import settings_of
+from gonogo.watch.live.course import FOLDER, Live
+from gonogo.watch.live.detectors import Finding
+from gonogo.watch.live.memory import advise
+from gonogo.watch.live.post import Receiver
+from gonogo.watch.live.settings import settings_of
 
 
 class Watch(TrainerCallback):
-    """Sets `control.should_training_stop` where a finding stops; arguments as those of `gonogo.watch.plain.Watch`.
+    """Sets `control.should_training_stop` where a finding stops; arguments as those of `gonogo.watch.live.loop.Watch`.
 
     `Trainer(callbacks=[Watch()])` works too; only `attach` sees the errors of a step, and can answer those of memory.
     """

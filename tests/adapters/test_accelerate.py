@@ -6,8 +6,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.adapters.plain import as_subject
-from gonogo.instruments.own_steps import OwnSteps
-from gonogo.instruments.schedules import pace
+from gonogo.instruments.step.own_steps import OwnSteps
+from gonogo.instruments.step.schedules import pace
 from gonogo.training.session import Session
 
 accelerate = pytest.importorskip("accelerate")

@@ -39,6 +39,7 @@ def near(name, value):
     return pytest.approx(value, rel=1e-6 if name == "tensorboard" else 0, abs=0, nan_ok=True)
 
 
+@pytest.mark.requirement("SAFE-14")
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.usefixtures("quick_mlflow")
 def test_live_values_are_read_back_as_they_were_logged(place, name):

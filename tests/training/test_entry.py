@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gonogo.instruments.recorded_call import recorded
+from gonogo.instruments.answers.recorded_call import recorded
 from gonogo.training import entry
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gonogo.adapters.hydra_files import composed, find_project_root, imported
-from gonogo.adapters.lightning_hooks import quiet_trainer
+from gonogo.adapters.lightning.hooks import quiet_trainer
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.blame import origin

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gonogo.adapters import huggingface, lightning, plain
+from gonogo.adapters import huggingface, plain
 from gonogo.adapters.config_files import Written
+from gonogo.adapters.lightning import parts as lightning
 from gonogo.errors import GonogoError, SubjectError
 from gonogo.training.blame import origin
 from gonogo.training.subject import Subject

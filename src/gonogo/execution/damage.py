@@ -12,7 +12,7 @@ from torch import Tensor
 from gonogo.audit.fingerprints import fingerprint
 from gonogo.core.catalogue import fault_function
 from gonogo.core.check import Check
-from gonogo.instruments import evaluations
+from gonogo.instruments.evaluation import evaluations
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating

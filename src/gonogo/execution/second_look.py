@@ -5,7 +5,7 @@ evaluation mode, a packed batch cannot lose a row. Then the check's question has
 """
 
 from gonogo.errors import NotApplicable
-from gonogo.instruments import evaluations
+from gonogo.instruments.evaluation import evaluations
 from gonogo.training import seeding
 from gonogo.training.session import Session
 

@@ -21,8 +21,8 @@ class _Callable(ModuleType):
     """`with gonogo.watch(model, optimizer):` reads best, and this package has the name already: so it can be called."""
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        """The context manager `gonogo.watch.plain.Watch`; torch is imported here and not before."""
-        from gonogo.watch.plain import Watch
+        """The context manager `gonogo.watch.live.loop.Watch`; torch is imported here and not before."""
+        from gonogo.watch.live.loop import Watch
 
         return Watch(*given, **named)
 

@@ -7,7 +7,7 @@ from torch import nn
 from gonogo.checks.attention.bottleneck_cut import bottleneck_cut
 from gonogo.core.criterion import Status
 from gonogo.errors import SubjectError
-from gonogo.instruments.fusion_layer import fusion_layer
+from gonogo.instruments.attention.fusion_layer import fusion_layer
 from gonogo.testing.contract import answer
 from gonogo.training.claims import Claims
 from gonogo.training.session import Session

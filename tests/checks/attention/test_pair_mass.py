@@ -6,7 +6,7 @@ from torch import nn
 
 from gonogo.checks.attention.pair_mass import pair_mass
 from gonogo.core.criterion import Status
-from gonogo.instruments.attention_streams import MIXED, OTHER, PADDING, owners, pairs
+from gonogo.instruments.attention.between_streams import MIXED, OTHER, PADDING, owners, pairs
 from gonogo.testing.contract import answer
 from gonogo.training.claims import Claims
 from gonogo.training.session import Session

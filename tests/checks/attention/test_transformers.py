@@ -6,7 +6,7 @@ import torch
 from gonogo.checks.attention.degenerate import degenerate
 from gonogo.checks.attention.rows import rows
 from gonogo.core.criterion import Status
-from gonogo.instruments.attention import capturing
+from gonogo.instruments.attention.capture import capturing
 from gonogo.testing.contract import answer
 from gonogo.training.subject import Subject
 

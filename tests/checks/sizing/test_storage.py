@@ -9,7 +9,7 @@ import torch
 
 from gonogo.checks.sizing.storage import storage
 from gonogo.errors import NotApplicable
-from gonogo.instruments.kept_checkpoints import kept, place
+from gonogo.instruments.configuration.kept_checkpoints import kept, place
 from gonogo.testing.toys import TOYS
 from gonogo.training.session import Session
 from gonogo.training.settings import settings

@@ -12,8 +12,8 @@ from gonogo.checks.attention.pair_mass import pair_mass
 from gonogo.checks.attention.rows import rows
 from gonogo.core.criterion import Status
 from gonogo.core.report import Result
-from gonogo.instruments.attention import Captured, attention_maps, capturing
-from gonogo.instruments.attention_streams import OTHER, pairs
+from gonogo.instruments.attention.between_streams import OTHER, pairs
+from gonogo.instruments.attention.capture import Captured, attention_maps, capturing
 from gonogo.testing.contract import answer
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

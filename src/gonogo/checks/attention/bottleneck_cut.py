@@ -9,7 +9,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.fusion_layer import fusion_layer
+from gonogo.instruments.attention.fusion_layer import fusion_layer
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

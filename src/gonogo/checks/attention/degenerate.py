@@ -9,9 +9,9 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.attention import maps_of
-from gonogo.instruments.attention_map import AttentionMap
-from gonogo.instruments.training_steps import until_updates
+from gonogo.instruments.attention.capture import maps_of
+from gonogo.instruments.attention.weights import AttentionMap
+from gonogo.instruments.step.training_steps import until_updates
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

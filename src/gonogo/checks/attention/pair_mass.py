@@ -12,7 +12,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.attention_streams import OTHER, PADDING, Located, Pairs, pairs
+from gonogo.instruments.attention.between_streams import OTHER, PADDING, Located, Pairs, pairs
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -10,8 +10,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.attention import attention_maps
-from gonogo.instruments.attention_map import AttentionMap
+from gonogo.instruments.attention.capture import attention_maps
+from gonogo.instruments.attention.weights import AttentionMap
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

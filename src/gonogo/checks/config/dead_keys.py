@@ -7,7 +7,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.toggles import answer, is_dead, probe
+from gonogo.instruments.configuration.toggles import answer, is_dead, probe
 from gonogo.training.session import Session
 from gonogo.training.settings import is_core, is_plumbing, read, replaced, settings
 from gonogo.training.subject import Subject

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.live_values import Live, live_values
+from gonogo.instruments.configuration.live_values import Live, live_values
 from gonogo.training.session import Session
 from gonogo.training.settings import Setting, is_list, number, only, read, replaced, settings
 from gonogo.training.subject import Subject

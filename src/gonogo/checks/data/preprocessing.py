@@ -15,7 +15,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import roles
+from gonogo.instruments.data import roles
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.columns import Columns, columns, equal_columns, explained, naming_columns
+from gonogo.instruments.data.columns import Columns, columns, equal_columns, explained, naming_columns
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -12,7 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import ledger
+from gonogo.instruments.data import ledger
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

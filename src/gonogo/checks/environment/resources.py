@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.criterion import number as words
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.kept_checkpoints import place
+from gonogo.instruments.configuration.kept_checkpoints import place
 from gonogo.training.machine import Machine, machine
 from gonogo.training.session import Session
 from gonogo.training.settings import read, settings

@@ -12,9 +12,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import baselines as blind
-from gonogo.instruments import controls
-from gonogo.instruments.evaluations import gap
+from gonogo.instruments.answers import controls
+from gonogo.instruments.evaluation import baselines as blind
+from gonogo.instruments.evaluation.evaluations import gap
 from gonogo.training import batch as nested
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject

@@ -13,9 +13,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import evaluations
-from gonogo.instruments.draws import Draws
-from gonogo.instruments.recut import recut
+from gonogo.instruments.answers.draws import Draws
+from gonogo.instruments.evaluation import evaluations
+from gonogo.instruments.evaluation.recut import recut
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

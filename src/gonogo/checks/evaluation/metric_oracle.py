@@ -13,9 +13,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import evaluations
-from gonogo.instruments.asked import asked, points_at
-from gonogo.instruments.oracle import Oracle, answering
+from gonogo.instruments.evaluation import evaluations
+from gonogo.instruments.evaluation.oracle import Oracle, answering
+from gonogo.instruments.loss.asked import asked, points_at
 from gonogo.training.session import Session, evaluating
 from gonogo.training.subject import Subject
 

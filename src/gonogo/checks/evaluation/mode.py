@@ -12,7 +12,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.given_inputs import given_inputs, of_equal_inputs
+from gonogo.instruments.answers.given_inputs import given_inputs, of_equal_inputs
 from gonogo.training import batch as nested
 from gonogo.training import fingerprint, seeding
 from gonogo.training.session import Session, evaluating

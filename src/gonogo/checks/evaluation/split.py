@@ -15,7 +15,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation
 from gonogo.errors import NotApplicable
-from gonogo.instruments import evaluations
+from gonogo.instruments.evaluation import evaluations
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

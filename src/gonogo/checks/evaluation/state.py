@@ -12,7 +12,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments import evaluations
+from gonogo.instruments.evaluation import evaluations
 from gonogo.training import batch as nested
 from gonogo.training import fingerprint
 from gonogo.training.session import Session, all_of

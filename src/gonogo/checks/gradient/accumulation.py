@@ -11,10 +11,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most, within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import own_steps
-from gonogo.instruments.equivalence import Fit, fit, sure_ratio
-from gonogo.instruments.micro_batches import micro_batches, token_shares
-from gonogo.instruments.own_steps import OwnSteps
+from gonogo.instruments.answers.equivalence import Fit, fit, sure_ratio
+from gonogo.instruments.step import own_steps
+from gonogo.instruments.step.micro_batches import micro_batches, token_shares
+from gonogo.instruments.step.own_steps import OwnSteps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

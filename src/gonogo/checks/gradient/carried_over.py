@@ -12,8 +12,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import equivalence, own_steps
-from gonogo.instruments.own_steps import OwnSteps
+from gonogo.instruments.answers import equivalence
+from gonogo.instruments.step import own_steps
+from gonogo.instruments.step.own_steps import OwnSteps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

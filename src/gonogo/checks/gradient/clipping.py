@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most, within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.clipping import Answer, answers, faint
+from gonogo.instruments.step.clipping import Answer, answers, faint
 from gonogo.training.session import Session
 from gonogo.training.settings import Setting, number, only, read, replaced, settings
 from gonogo.training.subject import Subject

@@ -12,9 +12,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import own_steps
-from gonogo.instruments.own_steps import OwnSteps
-from gonogo.instruments.rows import sample_rows
+from gonogo.instruments.answers.rows import sample_rows
+from gonogo.instruments.step import own_steps
+from gonogo.instruments.step.own_steps import OwnSteps
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

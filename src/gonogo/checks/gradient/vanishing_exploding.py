@@ -9,9 +9,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation
 from gonogo.errors import NotApplicable
-from gonogo.instruments import gradient_scale
-from gonogo.instruments.gradient_scale import VANISHED, finite, reference
-from gonogo.instruments.training_steps import Trace, training_steps
+from gonogo.instruments.step import gradient_scale
+from gonogo.instruments.step.gradient_scale import VANISHED, finite, reference
+from gonogo.instruments.step.training_steps import Trace, training_steps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -13,9 +13,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most, within
 from gonogo.core.measurement import Measurement, Observation
 from gonogo.errors import NotApplicable
-from gonogo.instruments import equivalence, own_steps, ranks
-from gonogo.instruments.micro_batches import micro_batches
-from gonogo.instruments.own_steps import OwnSteps
+from gonogo.instruments.answers import equivalence
+from gonogo.instruments.step import own_steps, ranks
+from gonogo.instruments.step.micro_batches import micro_batches
+from gonogo.instruments.step.own_steps import OwnSteps
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -10,7 +10,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.loss_curves import Curve, curve, other_targets
+from gonogo.instruments.loss.curves import Curve, curve, other_targets
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 

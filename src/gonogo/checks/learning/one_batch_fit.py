@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.one_batch import ACCUSED, LEARNED, Try, fitted
+from gonogo.instruments.step.one_batch import ACCUSED, LEARNED, Try, fitted
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 

@@ -11,8 +11,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import controls
-from gonogo.instruments.controls import Pairing
+from gonogo.instruments.answers import controls
+from gonogo.instruments.answers.controls import Pairing
 from gonogo.training import batch as nested
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Split, Subject

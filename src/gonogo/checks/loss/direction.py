@@ -10,9 +10,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.boundless import boundless
-from gonogo.instruments.interception import Call, recorded
-from gonogo.instruments.pull import pull
+from gonogo.instruments.loss.boundless import boundless
+from gonogo.instruments.loss.interception import Call, recorded
+from gonogo.instruments.loss.pull import pull
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation
 from gonogo.errors import NotApplicable
-from gonogo.instruments.interception import Call, class_scores, has_logarithm, recorded
+from gonogo.instruments.loss.interception import Call, class_scores, has_logarithm, recorded
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

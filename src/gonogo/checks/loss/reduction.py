@@ -7,8 +7,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.frozen_answers import value
-from gonogo.instruments.rows import sample_rows
+from gonogo.instruments.answers.frozen_answers import value
+from gonogo.instruments.answers.rows import sample_rows
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -13,8 +13,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.frozen_answers import answering, answers, equal, neighbours, value
-from gonogo.instruments.recorded_call import wake
+from gonogo.instruments.answers.frozen_answers import answering, answers, equal, neighbours, value
+from gonogo.instruments.answers.recorded_call import wake
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

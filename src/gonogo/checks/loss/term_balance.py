@@ -13,7 +13,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.loss_terms import Scalars, Term, pulls, terms
+from gonogo.instruments.loss.terms import Scalars, Term, pulls, terms
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session

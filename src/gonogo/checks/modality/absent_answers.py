@@ -13,8 +13,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import stream_answers
-from gonogo.instruments.streams import Stream, streams
+from gonogo.instruments.streams import answers as stream_answers
+from gonogo.instruments.streams.fields import Stream, streams
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.entry import entry

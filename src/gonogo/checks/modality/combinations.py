@@ -9,8 +9,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.present_streams import Combination
-from gonogo.instruments.present_streams import combinations as tried
+from gonogo.instruments.streams.present import Combination
+from gonogo.instruments.streams.present import combinations as tried
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.modality_drops import Drops, declared, drops, raised
+from gonogo.instruments.streams.drops import Drops, declared, drops, raised
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

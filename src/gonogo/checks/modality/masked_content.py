@@ -11,8 +11,18 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.poisoned_streams import poisoned
-from gonogo.instruments.stream_answers import EXACT, Told, answer, awake, change, convolves, loss, padding_changes, told
+from gonogo.instruments.streams.answers import (
+    EXACT,
+    Told,
+    answer,
+    awake,
+    change,
+    convolves,
+    loss,
+    padding_changes,
+    told,
+)
+from gonogo.instruments.streams.poisoned import poisoned
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

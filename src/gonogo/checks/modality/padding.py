@@ -9,7 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.stream_answers import EXACT, convolves, padding_changes
+from gonogo.instruments.streams.answers import EXACT, convolves, padding_changes
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -12,9 +12,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.stream_answers import loss
-from gonogo.instruments.streams import Stream, streams
-from gonogo.instruments.training_steps import cycled
+from gonogo.instruments.step.training_steps import cycled
+from gonogo.instruments.streams.answers import loss
+from gonogo.instruments.streams.fields import Stream, streams
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -11,8 +11,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import equivalence, recomputation
-from gonogo.instruments.loss_gradient import differing, loss_gradient, noise, vector
+from gonogo.instruments.answers import equivalence
+from gonogo.instruments.loss.gradient import differing, loss_gradient, noise, vector
+from gonogo.instruments.step import recomputation
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

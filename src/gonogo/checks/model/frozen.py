@@ -10,8 +10,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.teachers import restless
-from gonogo.instruments.training_steps import cycled
+from gonogo.instruments.loss.teachers import restless
+from gonogo.instruments.step.training_steps import cycled
 from gonogo.training import fingerprint
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -15,7 +15,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.initial_draw import DEFAULT_SPREAD, untouched
+from gonogo.instruments.step.initial_draw import DEFAULT_SPREAD, untouched
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

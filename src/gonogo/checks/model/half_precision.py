@@ -12,9 +12,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import equivalence, half
-from gonogo.instruments.own_steps import OwnSteps, refuse_closures
-from gonogo.instruments.replay import replay
+from gonogo.instruments.answers import equivalence
+from gonogo.instruments.step import half
+from gonogo.instruments.step.own_steps import OwnSteps, refuse_closures
+from gonogo.instruments.step.replay import replay
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -13,7 +13,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.interception import CLASS_LOSSES, Call, recorded
+from gonogo.instruments.loss.interception import CLASS_LOSSES, Call, recorded
 from gonogo.training import seeding
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -12,10 +12,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import roles
-from gonogo.instruments.recorded_call import wake
-from gonogo.instruments.rows import sample_rows
-from gonogo.instruments.streams import fields_of
+from gonogo.instruments.answers.recorded_call import wake
+from gonogo.instruments.answers.rows import sample_rows
+from gonogo.instruments.data import roles
+from gonogo.instruments.streams.fields import fields_of
 from gonogo.training import batch as nested
 from gonogo.training import entry, seeding
 from gonogo.training.session import Session, evaluating

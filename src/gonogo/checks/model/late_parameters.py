@@ -9,7 +9,7 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.graph import leaves
+from gonogo.instruments.loss.graph import leaves
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject
 

@@ -12,10 +12,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.isolation import replaced
-from gonogo.instruments.key_masks import hidden_keys
-from gonogo.instruments.masked_fields import MaskedField, masked_fields
-from gonogo.instruments.stream_answers import answer, awake, change
+from gonogo.instruments.attention.key_masks import hidden_keys
+from gonogo.instruments.sequence.isolation import replaced
+from gonogo.instruments.streams.answers import answer, awake, change
+from gonogo.instruments.streams.masked_fields import MaskedField, masked_fields
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -11,9 +11,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import own_steps
-from gonogo.instruments.own_steps import OwnSteps, Update
-from gonogo.instruments.replay import parts, replay
+from gonogo.instruments.step import own_steps
+from gonogo.instruments.step.own_steps import OwnSteps, Update
+from gonogo.instruments.step.replay import parts, replay
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

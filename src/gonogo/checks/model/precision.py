@@ -14,8 +14,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_least
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.autocast import switched_off
-from gonogo.instruments.training_steps import cycled
+from gonogo.instruments.step.autocast import switched_off
+from gonogo.instruments.step.training_steps import cycled
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

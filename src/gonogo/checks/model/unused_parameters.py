@@ -10,8 +10,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.inner_gradients import differentiated
-from gonogo.instruments.training_steps import Trace, training_steps
+from gonogo.instruments.loss.inner_gradients import differentiated
+from gonogo.instruments.step.training_steps import Trace, training_steps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -13,8 +13,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import averages, own_steps
-from gonogo.instruments.own_steps import OwnSteps
+from gonogo.instruments.step import averages, own_steps
+from gonogo.instruments.step.own_steps import OwnSteps
 from gonogo.training import batch as nested
 from gonogo.training import fingerprint
 from gonogo.training.session import Session

@@ -12,8 +12,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import idle, own_steps
-from gonogo.instruments.own_steps import OwnSteps, Update
+from gonogo.instruments.step import idle, own_steps
+from gonogo.instruments.step.own_steps import OwnSteps, Update
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

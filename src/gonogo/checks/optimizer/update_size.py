@@ -15,7 +15,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.training_steps import cycled
+from gonogo.instruments.step.training_steps import cycled
 from gonogo.training import batch as nested
 from gonogo.training.session import Session, all_of
 from gonogo.training.subject import Subject

@@ -13,8 +13,8 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.instruments.equivalence import largest_change
-from gonogo.instruments.training_steps import until_updates
+from gonogo.instruments.answers.equivalence import largest_change
+from gonogo.instruments.step.training_steps import until_updates
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating

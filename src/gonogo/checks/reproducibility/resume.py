@@ -13,8 +13,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import averages, resumed
-from gonogo.instruments.resumed import Resumed, differing
+from gonogo.instruments.step import averages, resumed
+from gonogo.instruments.step.resumed import Resumed, differing
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -11,9 +11,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.cut_rows import mixes
-from gonogo.instruments.isolation import Reach, positioned, reaches, views
-from gonogo.instruments.recorded_call import recorded
+from gonogo.instruments.answers.recorded_call import recorded
+from gonogo.instruments.sequence.cut_rows import mixes
+from gonogo.instruments.sequence.isolation import Reach, positioned, reaches, views
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -10,9 +10,9 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import within
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.foresight import all_foreseen
-from gonogo.instruments.isolation import View
-from gonogo.instruments.supervision import ROWS, Supervision, agreement, horizon, supervised, token_views
+from gonogo.instruments.sequence.foresight import all_foreseen
+from gonogo.instruments.sequence.isolation import View
+from gonogo.instruments.sequence.supervision import ROWS, Supervision, agreement, horizon, supervised, token_views
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 

@@ -12,8 +12,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.cut_rows import Change, attended, changes, padded_targets
-from gonogo.instruments.padding import Padded, padded
+from gonogo.instruments.sequence.cut_rows import Change, attended, changes, padded_targets
+from gonogo.instruments.sequence.padding import Padded, padded
 from gonogo.training import batch as nested
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -12,8 +12,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.isolation import View, output_of, padding_of, reaches, relative, views
-from gonogo.instruments.recorded_call import Probe, recorded
+from gonogo.instruments.answers.recorded_call import Probe, recorded
+from gonogo.instruments.sequence.isolation import View, output_of, padding_of, reaches, relative, views
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, evaluating

@@ -14,8 +14,8 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments import ledger
-from gonogo.instruments.padding import marked
+from gonogo.instruments.data import ledger
+from gonogo.instruments.sequence.padding import marked
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session

@@ -11,7 +11,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.supervision import Supervision, agreement, supervised, token_views
+from gonogo.instruments.sequence.supervision import Supervision, agreement, supervised, token_views
 from gonogo.training.session import Session
 from gonogo.training.subject import Split, Subject
 

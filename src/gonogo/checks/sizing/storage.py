@@ -13,7 +13,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.instruments.kept_checkpoints import kept, place
+from gonogo.instruments.configuration.kept_checkpoints import kept, place
 from gonogo.training import batch as nested
 from gonogo.training import seeding
 from gonogo.training.session import Session, all_of

@@ -1,0 +1,1 @@
+"""LightningModules, with their DataModules and Trainers, as subjects."""

@@ -1,0 +1,1 @@
+"""One call of the model: recorded, replayed with other content, compared."""

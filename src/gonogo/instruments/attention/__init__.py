@@ -1,0 +1,1 @@
+"""Attention as it is called: its weights, its masks, and who reads whom."""

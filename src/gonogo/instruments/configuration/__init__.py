@@ -1,0 +1,1 @@
+"""What a configuration does, and what of it is live."""

@@ -1,0 +1,1 @@
+"""The loss: what it is given, what it is made of, where it pulls."""

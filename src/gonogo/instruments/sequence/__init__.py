@@ -1,0 +1,1 @@
+"""Positions and padding: which depend on which, which are asked for what."""

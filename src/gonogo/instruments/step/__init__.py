@@ -1,0 +1,1 @@
+"""Steps of training under observation: weights, gradients, optimizers, schedules, precision, ranks."""

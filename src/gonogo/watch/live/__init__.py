@@ -1,0 +1,1 @@
+"""The watch that stays on during training."""
