@@ -1,6 +1,5 @@
 """What the optimizer holds must be what the gradient reaches, and the other way round."""
 
-import re
 from dataclasses import replace
 
 from gonogo.core.capability import Capability as C
@@ -8,14 +7,14 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Event, Recording
+from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Row
+from gonogo.watch.reach import share, unreached, unused_gradient, without_own
 
-STEPS, PATIENCE = 3, 20  # steps after which a gradient must have come; after which a module must have been called
-NUMBER = re.compile(r"\d+")
+STEPS = 3  # after which a gradient must have come
 
 
 @check(
@@ -25,6 +24,9 @@ NUMBER = re.compile(r"\d+")
         at_most("foreign", fail=0, source="exact: an optimizer none of whose parameters ever had a gradient"),
         at_most("outside", fail=0, source="exact: a gradient that no optimizer uses"),
         at_most("unreached_share", warn=0.0, fail=0.1, source="ours: unused poolers of libraries are below 0.1"),
+        at_most(
+            "uncalled_share", warn=0.0, source="ours: a head of a library's model that this training has no use for"
+        ),
         at_most("outside_models", warn=0, source="ours: a fixed network may pass gradients on"),
         at_most(
             "exchanged", fail=0, source="exact: two optimizers of one model, and none of another that has gradients"
@@ -39,15 +41,17 @@ def parameters(session: Session) -> Observation:
     What: follows every parameter of the models that ran. `foreign` optimizers took at least three steps and none of
         their parameters ever had a gradient. `outside` are trainable parameters of a trained model that got a gradient
         other than zero and are in no optimizer that steps. `unreached_share` is the share of the elements in the
-        optimizers that never got one; where a sibling (another layer, another expert) did, they are left out, and
-        modules that were not called before the 20th step too. `outside_models` are whole models of this kind; where an
+        optimizers that never got one though their module was called, `uncalled_share` that of modules which were not
+        called in 20 steps; where a sibling (another layer, another expert) got one, they are left out.
+        `outside_models` are whole models of this kind; where an
         optimizer holds nothing that another one does not hold too, it was meant for one of them: `exchanged`.
     Why: an optimizer that was built from another model, before the model was built anew, or from one part of it, leaves
         weights at their initial values while the loss still falls on the rest.
     Fix: build the optimizer last, from all parameters of the model that runs; set requires_grad=False on what is to
         stay; look at the first name of the table for a detach(), a no_grad() or an output that is not used.
     Shapes: any.
-    Units: foreign, exchanged: {optimizer}; outside: {parameter}; unreached_share: 1; outside_models: {model}.
+    Units: foreign, exchanged: {optimizer}; outside: {parameter}; outside_models: {model}; unreached_share: 1;
+        uncalled_share: 1.
     Source: ours; measured: one step accuses zero-initialised adapters.
     """
     recording = session.subject.recording or Recording(())
@@ -63,41 +67,22 @@ def parameters(session: Session) -> Observation:
     models, trained = evidence.parameters(recording), evidence.trained(recording)
     rows = {row.number: row for number in trained for row in models[number]}.values()
     stepping = set(evidence.steps_of(recording))
-    outside = [row for row in rows if _unused_gradient(row, stepping)]
-    unreached = _unreached([row for row in rows if steps.get(row.optimizer, 0) >= STEPS and row.trainable], recording)
+    outside = [row for row in rows if unused_gradient(row, stepping)]
+    bare = unreached([row for row in rows if steps.get(row.optimizer, 0) >= STEPS and row.trainable], recording)
     total = sum(row.elements for row in rows if row.optimizer in steps and row.trainable)
-    others = [n for n in models if n not in trained and any(_unused_gradient(row, stepping) for row in models[n])]
+    others = [n for n in models if n not in trained and any(unused_gradient(row, stepping) for row in models[n])]
     measured = {
         "foreign": Measurement(len(foreign), "{optimizer}", n=len(held)),
         "outside": Measurement(len(outside), "{parameter}", n=len(rows)),
-        "unreached_share": Measurement(sum(row.elements for row in unreached) / total if total else 0.0),
+        "unreached_share": Measurement(share([row for row in bare if row.called], total)),
+        "uncalled_share": Measurement(share([row for row in bare if not row.called], total)),
         "outside_models": Measurement(0 if foreign else len(others), "{model}"),
-        "exchanged": Measurement(min(len(others), _without_own(held, stepping)), "{optimizer}"),
+        "exchanged": Measurement(min(len(others), without_own(held, stepping)), "{optimizer}"),
     }
     told = [(row.name, "in no optimizer that steps") for row in outside]
-    told += [(row.name, "no gradient" if row.called else "never called") for row in unreached]
+    told += [(row.name, "no gradient" if row.called else "never called") for row in bare]
     table = Table("Parameters", ("parameter", "finding"), tuple(told))
     return evidence.observed(measured, [table, evidence.optimizers(recording)])
-
-
-def _without_own(held: dict[int, Event], stepping: set[int]) -> int:
-    return sum(number in stepping and event.get("own") == 0 for number, event in held.items())
-
-
-def _unused_gradient(row: Row, stepping: set[int]) -> bool:
-    return row.trainable and bool(row.moved) and row.optimizer not in stepping
-
-
-def _unreached(rows: list[Row], recording: Recording) -> list[Row]:
-    reached = {NUMBER.sub("#", row.name) for row in rows if row.reached and NUMBER.search(row.name)}
-    compiled = bool(recording.of("compile"))
-    return [
-        row
-        for row in rows
-        if not row.reached
-        and NUMBER.sub("#", row.name) not in reached
-        and (row.called or (recording.steps >= PATIENCE and not compiled))
-    ]
 
 
 def _with(subject: Subject, **fields: object) -> Subject:
@@ -124,6 +109,12 @@ def a_layer_is_in_no_optimizer(subject: Subject) -> Subject:
 def a_layer_is_detached(subject: Subject) -> Subject:
     """The first layer never gets a gradient, though it is called."""
     return _with(subject, reached=0, moved=0, name="first")
+
+
+@fault(toy="watched", expect=Status.WARN)
+def a_head_is_never_called(subject: Subject) -> Subject:
+    """The optimizer holds a head for which this training has no use."""
+    return _with(subject, reached=0, moved=0, called=False, name="head")
 
 
 @fault(toy="watched", expect=Status.FAIL)
