@@ -69,7 +69,8 @@ class Guard:
     def _left(self) -> list[psutil.Process]:
         """What the command started and is still there, also where its parent is gone; parents first.
 
-        A shell that is told after its child would go on with the next command.
+        A shell that is told after its child would go on with the next command. The clock of their births is coarse: what
+        was born in the same tick is told apart by its number.
         """
         found: set[psutil.Process] = set()
         with contextlib.suppress(psutil.Error):
@@ -80,7 +81,7 @@ class Guard:
             with contextlib.suppress(psutil.Error, OSError):
                 if one.environ().get(FOLDER) == str(self.folder):
                     found.add(one)
-        return sorted((one for one in found if one.pid != os.getpid()), key=psutil.Process.create_time)
+        return sorted((one for one in found if one.pid != os.getpid()), key=lambda one: (one.create_time(), one.pid))
 
     def _end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

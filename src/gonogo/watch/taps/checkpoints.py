@@ -15,6 +15,7 @@ from gonogo.watch.patch import Undo, quietly, tap
 from gonogo.watch.tracer import Tracer
 
 DEPTH = 30  # frames of the script that are looked at
+TICK = 1.0  # second: the clock of a file system may be coarse, and behind that of the process
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -37,7 +38,7 @@ def _was_there(tracer: Tracer, file: Any) -> bool:
     """Is this a file from before the script began, which it is about to write over?"""
     if not isinstance(file, str | os.PathLike) or not os.path.isfile(file):  # noqa: PTH113
         return False
-    began = time.time() - (time.perf_counter() - tracer.started)
+    began = time.time() - (time.perf_counter() - tracer.started) - TICK
     return os.path.getmtime(file) < began  # noqa: PTH204
 
 
