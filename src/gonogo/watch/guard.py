@@ -69,8 +69,8 @@ class Guard:
     def _left(self) -> list[psutil.Process]:
         """What the command started and is still there, also where its parent is gone; parents first.
 
-        A shell that is told after its child would go on with the next command. The clock of their births is coarse: what
-        was born in the same tick is told apart by its number.
+        A shell that is told after its child would go on with the next command. The clock of their births is coarse:
+        what was born in the same tick is told apart by its number.
         """
         found: set[psutil.Process] = set()
         with contextlib.suppress(psutil.Error):
