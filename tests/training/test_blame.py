@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from gonogo.errors import SubjectError
@@ -34,3 +36,18 @@ def test_the_place_is_the_innermost_line_of_the_users_own_code():
         fails()
     assert blame.origin(caught.value).startswith("test_blame.py:")
     assert blame.origin(caught.value).endswith(" in fails")
+
+
+@pytest.mark.parametrize(
+    ("filename", "library"),
+    [
+        (json.__file__, True),
+        (pytest.__file__, True),
+        (blame.__file__, True),
+        ("<string>", True),
+        ("/home/me/src/gonogo/train.py", False),
+        (__file__, False),
+    ],
+)
+def test_libraries_are_told_by_where_they_are_installed(filename, library):
+    assert blame.is_library(filename) is library

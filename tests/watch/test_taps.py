@@ -3,7 +3,9 @@
 import copy
 import os
 import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.watch.inside import Watch, record
+from gonogo.watch.taps import optimizers
 
 
 @pytest.fixture
@@ -287,3 +290,10 @@ def test_a_step_without_backward_is_a_step_if_the_model_ran(parts):
             optimizer.step()
 
     assert record(loop).steps == 4
+
+
+def test_the_memory_is_that_of_the_process_that_asks(monkeypatch):
+    first = optimizers.resident()
+    child = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=7))
+    monkeypatch.setattr(psutil, "Process", lambda: child)  # as in a forked child
+    assert optimizers.resident() == {**first, "resident": 7}

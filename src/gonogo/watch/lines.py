@@ -2,16 +2,12 @@
 
 import contextlib
 import sys
-import sysconfig
 import traceback
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-import gonogo
-
-_PACKAGES = ("site-packages", "dist-packages")
-_LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), str(Path(gonogo.__file__).parent)})
+from gonogo.training.blame import is_library
 
 
 def line() -> str | None:
@@ -27,19 +23,17 @@ def line() -> str | None:
 def failing(trace: TracebackType | None) -> str:
     """The line of the user's own code in which an error came up; the library's where there is no such line."""
     frames = traceback.extract_tb(trace)
-    own = [frame for frame in frames if _shown(frame.filename) is not None]
+    own = [frame for frame in frames if not is_library(frame.filename)]
     return next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own or frames)), "")
 
 
 @cache
 def _shown(filename: str) -> str | None:
-    if filename.startswith("<") or any(part in filename for part in _PACKAGES):
+    if is_library(filename):
         return None
     path = Path(filename)
     with contextlib.suppress(OSError):  # the working directory may be gone
         path = path.absolute()
-        if any(path.is_relative_to(library) for library in _LIBRARIES):
-            return None
         if path.is_relative_to(Path.cwd()):
             return str(path.relative_to(Path.cwd()))
     return str(Path(*path.parts[-2:]))

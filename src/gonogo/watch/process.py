@@ -10,6 +10,7 @@ from typing import Any
 
 from gonogo.watch.ending import Ending, Enough, Stop
 from gonogo.watch.lines import failing
+from gonogo.watch.live.ranks import rank
 from gonogo.watch.orders import Orders
 from gonogo.watch.taps import begin, loaders
 from gonogo.watch.tracer import Tracer
@@ -31,9 +32,8 @@ def _watch(tracer: Tracer, orders: Orders) -> None:
     begin(tracer)
     # A child has a copy of the buffer, and would write it a second time.
     os.register_at_fork(before=lambda: tracer.flush(), after_in_child=lambda: _in_child(tracer, orders))
-    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
     torch = sys.modules["torch"]
-    facts = {"rank": int(rank) if rank.isdigit() else 0, "threads": torch.get_num_threads()}
+    facts = {"rank": rank(), "threads": torch.get_num_threads()}
     tracer.emit("begin", torch=torch.__version__, cuda=torch.cuda.is_available(), **facts)
     _stop_after(tracer, orders)
     # torch tells of our hooks, which do not mind that a compiled model fires them twice.

@@ -112,8 +112,7 @@ def _memory() -> tuple[Callable[[], int], int]:
         from gonogo.training.machine import memory
     except ImportError:  # the script's interpreter need not be gonogo's
         return int, 0
-    process = psutil.Process()
-    return lambda: process.memory_info().rss, memory()[0]
+    return lambda: psutil.Process().memory_info().rss, memory()[0]  # a forked child is another process
 
 
 def on_device() -> dict[str, int]:
