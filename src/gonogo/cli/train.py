@@ -40,7 +40,7 @@ def train(
 
 def _located(recipe: str, overrides: Mapping[str, Any]) -> Callable[..., Mapping[str, Any]]:
     """What starts the training: recipes have `train.build(**settings)`, which checks the settings and returns it."""
-    from gonogo.adapters import locate
+    from gonogo.adapters import locate  # imports torch
 
     names = locate.recipes("train")
     if ":" not in recipe and not recipe.endswith(".py") and recipe not in names:

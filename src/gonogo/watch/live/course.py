@@ -1,14 +1,14 @@
 """The watch that stays on during the real training: looks every few steps, tells what is wrong, stops if told to.
 
-    live_settings   reactions and limits: those of a profile, and changes
-    live_taps       what it hears at every step, without waiting for a GPU
-    live_gauges     what it reads at a look
-    live_detectors  what is wrong; pure Python
-    live_log        the log, which a resumed training continues
-    live_ranks      a stop that all ranks take together
-    live_post       trackers and webhooks, from a thread of their own
-    live_memory     what to try when memory ran out
-    plain           `with gonogo.watch(model, optimizer):`; gonogo.lightning and gonogo.transformers are the others
+    settings   reactions and limits: those of a profile, and changes
+    taps       what it hears at every step, without waiting for a GPU
+    gauges     what it reads at a look
+    detectors  what is wrong; pure Python
+    log        the log, which a resumed training continues
+    ranks      a stop that all ranks take together
+    post       trackers and webhooks, from a thread of their own
+    memory     what to try when memory ran out
+    loop       `with gonogo.watch(model, optimizer):`; gonogo.lightning and gonogo.transformers are the others
 
 Its own mistakes are told once and never reach the training.
 """
