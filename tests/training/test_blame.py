@@ -45,7 +45,7 @@ def test_the_place_is_the_innermost_line_of_the_users_own_code():
         (pytest.__file__, True),
         (blame.__file__, True),
         ("<string>", True),
-        ("/home/me/src/gonogo/train.py", False),
+        ("/srv/team/src/gonogo/train.py", False),
         (__file__, False),
     ],
 )
