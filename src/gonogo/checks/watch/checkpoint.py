@@ -1,7 +1,5 @@
 """What a checkpoint leaves out, a resumed run begins anew."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
@@ -11,6 +9,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import lines, observed
+from gonogo.watch.recorded import followed, recorded
 
 COUNTERS = ("epoch", "step", "iteration", "iter", "global_step")
 
@@ -37,7 +36,7 @@ def checkpoint(session: Session) -> Observation:
     Units: left_out: {part}; empty: {file}.
     Source: torchtitan issue 1213; transformers issue 1987; luxonis-train issue 384.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     saved = recording.of("save")
     saves = [event for event in saved if _for_resuming(event)]
     empty = [event for event in saved if event["holds"] == "no weights"]
@@ -78,15 +77,13 @@ def _parts(event: Event) -> set[str]:
 @fault(toy="watched", expect=Status.WARN)
 def the_scheduler_is_left_out(subject: Subject) -> Subject:
     """The checkpoint has weights, optimizer and epoch."""
-    recording = subject.recording or Recording(())
     entries = {"model": "weights", "optimizer": "optimizer", "epoch": "int"}
     save = {"kind": "save", "step": 20, "holds": "mapping", "entries": entries}
-    return replace(subject, recording=Recording((*recording.events, save)))
+    return followed(subject, save)
 
 
 @fault(toy="watched")
 def nothing_is_saved(subject: Subject) -> Subject:
     """The layers stand in a list, so the state_dict is empty."""
-    recording = subject.recording or Recording(())
     save = {"kind": "save", "step": 20, "holds": "no weights", "entries": {}}
-    return replace(subject, recording=Recording((*recording.events, save)))
+    return followed(subject, save)

@@ -1,7 +1,6 @@
 """Each update must have its own gradient, all of it, once."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 from gonogo.core.capability import Capability as C
@@ -9,10 +8,11 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Event, Recording
+from gonogo.training.recording import Event
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import altered, edited, recorded
 
 LEAST, WINDOWS = 3, 5  # sampled steps; windows of accumulation
 
@@ -47,7 +47,7 @@ def clearing(session: Session) -> Observation:
     Units: all: 1 (n: sampled steps).
     Source: stackoverflow.com question 60335387; ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     steps = evidence.steps_of(recording)
     looked = {n: sum("bad_gradients" in event for event in found) for n, found in steps.items()}
     if max(looked.values(), default=0) < LEAST:
@@ -96,38 +96,27 @@ def _first_window(steps: list[Event]) -> float:
     return min(steps[0]["backwards"] / usual, 1.0)
 
 
-def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
-    recording = (subject.recording or Recording(())).edited(
-        lambda event: {**event, **fields} if event["kind"] == kind else event
-    )
-    return replace(subject, recording=recording)
-
-
 @fault(toy="watched")
 def never_cleared(subject: Subject) -> Subject:
     """zero_grad is missing."""
-    return _edited(subject, "carried", carried=3, probes=3)
+    return altered(subject, "carried", carried=3, probes=3)
 
 
 @fault(toy="watched")
 def stepped_twice(subject: Subject) -> Subject:
     """The optimizer steps twice for each backward pass."""
-    return _edited(subject, "step", backwards=1)
+    return altered(subject, "step", backwards=1)
 
 
 @fault(toy="watched", expect=Status.WARN)
 def the_first_update_has_one_micro_batch(subject: Subject) -> Subject:
     """The window ends where step % 4 == 0, and steps are counted from 0."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "backwards": 1 + 4 * e["step"]} if e["kind"] == "step" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, "backwards": 1 + 4 * e["step"]} if e["kind"] == "step" else e)
 
 
 @fault(toy="watched")
 def cleared_before_the_step(subject: Subject) -> Subject:
     """Every micro-batch clears what the one before brought."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: [e, {"kind": "wasted", "step": e["step"], "optimizer": 0}] if e["kind"] == "step" else e
+    return edited(
+        subject, lambda e: [e, {"kind": "wasted", "step": e["step"], "optimizer": 0}] if e["kind"] == "step" else e
     )
-    return replace(subject, recording=recording)

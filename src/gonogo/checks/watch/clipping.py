@@ -1,7 +1,5 @@
 """Clipping must act on the true gradient, before the step."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
@@ -11,6 +9,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
+from gonogo.watch.recorded import altered, edited, recorded
 
 LEAST = 3
 
@@ -41,7 +40,7 @@ def clipping(session: Session) -> Observation:
     Units: all: 1 (n: clippings).
     Source: lightning issue 9606, pytorch/examples issue 1196; pytorch.org, AMP examples.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     clips = [event for event in recording.of("clip") if not event["measuring"]]
     empty = [event for event in clips if event.get("given") == 0]
     clips = empty + [event for event in clips if event["optimizers"]]
@@ -85,25 +84,19 @@ def _nothing_new(clip: Event, used: dict[int, int]) -> bool:
 @fault(toy="watched")
 def clipped_after_the_step(subject: Subject) -> Subject:
     """clip_grad_norm_ comes after optimizer.step()."""
-    recording = subject.recording or Recording(())
-    clips = iter(recording.of("clip"))
-    moved = recording.edited(lambda e: None if e["kind"] == "clip" else [e, next(clips)] if e["kind"] == "step" else e)
-    return replace(subject, recording=moved)
+    clips = iter(recorded(subject).of("clip"))
+    return edited(subject, lambda e: None if e["kind"] == "clip" else [e, next(clips)] if e["kind"] == "step" else e)
 
 
 @fault(toy="watched")
 def nothing_is_clipped(subject: Subject) -> Subject:
     """The parameters are a generator that the optimizer has gone through."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "given": 0, "optimizers": []} if e["kind"] == "clip" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "clip", given=0, optimizers=[])
 
 
 @fault(toy="watched")
 def clipped_while_scaled(subject: Subject) -> Subject:
     """The loss is scaled, and nothing unscales before the clipping."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: [{"kind": "scale", "step": e["step"], "size": 65536.0}, e] if e["kind"] == "backward" else e
+    return edited(
+        subject, lambda e: [{"kind": "scale", "step": e["step"], "size": 65536.0}, e] if e["kind"] == "backward" else e
     )
-    return replace(subject, recording=recording)

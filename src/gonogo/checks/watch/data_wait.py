@@ -1,16 +1,14 @@
 """Time in which the model waits for its next batch."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import altered, recorded
 
 LEAST = 20
 
@@ -32,7 +30,7 @@ def data_wait(session: Session) -> Observation:
     Units: waiting: 1 (n: batches).
     Source: pytorch.org, "Performance tuning guide".
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     training = {one.number for one in evidence.passes(recording) if one.trains}
     waited, between, count, last = 0.0, 0.0, 0, {}
     for event in recording.of("fetch"):
@@ -54,7 +52,4 @@ def data_wait(session: Session) -> Observation:
 @fault(toy="watched", expect=Status.WARN)
 def slow_data(subject: Subject) -> Subject:
     """Every batch takes as long as ten steps."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "wait": 10.0} if e["kind"] == "fetch" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "fetch", wait=10.0)

@@ -1,16 +1,14 @@
 """A model on the CPU beside an idle GPU."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import altered, followed, recorded
 
 
 @check(
@@ -29,7 +27,7 @@ def device(session: Session) -> Observation:
     Units: on_cpu: {model}.
     Source: ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     if not (recording.last("begin") or {}).get("cuda"):
         raise NotApplicable("the process sees no GPU")
     trained = evidence.trained(recording)
@@ -45,7 +43,4 @@ def device(session: Session) -> Observation:
 @fault(toy="watched", expect=Status.WARN)
 def beside_an_idle_gpu(subject: Subject) -> Subject:
     """There is a GPU, and the model is on the CPU."""
-    recording = subject.recording or Recording(())
-    begin = {"kind": "begin", "step": 0, "cuda": True}
-    cpu = recording.edited(lambda e: {**e, "device": "cpu"} if e["kind"] == "model" else e)
-    return replace(subject, recording=Recording((begin, *cpu.events)))
+    return followed(altered(subject, "model", device="cpu"), {"kind": "begin", "step": 0, "cuda": True})

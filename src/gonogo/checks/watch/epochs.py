@@ -1,7 +1,5 @@
 """An epoch that is cut short at the same place, or a loader that gives nothing, hides data from the training."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
@@ -12,6 +10,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
+from gonogo.watch.recorded import altered, edited, recorded
 
 LEAST = 3
 
@@ -42,7 +41,7 @@ def epochs(session: Session) -> Observation:
     Units: unseen: 1; empty: {loader}; not_evaluated: {sample}.
     Source: ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     loaders = evidence.loaders(recording)
     if not loaders:
         raise NotApplicable("no loader of torch was seen")
@@ -95,22 +94,16 @@ def always_the_first_batch(subject: Subject) -> Subject:
             return [{**event, "pass": number[0]}, {**event, "kind": "pass", "pass": number[0], "loader": 0, **cut}]
         return event if event["kind"] not in ("pass", "fetch") else []
 
-    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+    return edited(subject, change)
 
 
 @fault(toy="watched")
 def a_loader_is_empty(subject: Subject) -> Subject:
     """drop_last, and a batch larger than the data."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "length": 0} if e["kind"] == "loader" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "loader", length=0)
 
 
 @fault(toy="watched", expect=Status.WARN)
 def the_evaluation_drops_its_last_batch(subject: Subject) -> Subject:
     """drop_last=True in the loader of the validation."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "drop_last": True, "batch_size": 32} if e["kind"] == "loader" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "loader", drop_last=True, batch_size=32)

@@ -1,7 +1,5 @@
 """Evaluation in training mode measures another model: with dropout, and with statistics of its own batch."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
@@ -12,6 +10,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
+from gonogo.watch.recorded import edited, recorded
 
 ROW = 5  # forward passes of an evaluation, and steps for each of them
 
@@ -42,7 +41,7 @@ def evaluation_mode(session: Session) -> Observation:
     Units: dropped: {call}; all others: {evaluation} (n: evaluations that were seen).
     Source: pytorch.org, "Autograd mechanics", evaluation mode; 3d-unet issue 53.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     trained = evidence.trained(recording)
     found = [one for one in evidence.evaluations(recording) if any(call["model"] in trained for call in one.calls)]
     apart = _apart(recording, trained, {one.number for one in found})
@@ -92,4 +91,4 @@ def eval_is_missing(subject: Subject) -> Subject:
     def change(event: dict) -> dict:
         return {**event, "training": True, "varying": [1, 1]} if event["kind"] == "call" else event
 
-    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+    return edited(subject, change)

@@ -1,16 +1,14 @@
 """A part that is frozen in name only goes on being trained."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import followed, recorded
 
 
 @check(
@@ -32,7 +30,7 @@ def freezing(session: Session) -> Observation:
     Units: in_name_only: {attribute}.
     Source: pytorch.org, torch.nn.Module.requires_grad_; discuss.pytorch.org, "How the pytorch freeze network".
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     models = evidence.parameters(recording)
     if not evidence.trained(recording):
         raise NotApplicable("no model was seen that an optimizer trains")
@@ -50,7 +48,6 @@ def freezing(session: Session) -> Observation:
 @fault(toy="watched")
 def the_layer_has_an_attribute(subject: Subject) -> Subject:
     """model.first.requires_grad = False"""
-    recording = subject.recording or Recording(())
-    number = next(row.number for rows in evidence.parameters(recording).values() for row in rows)
+    number = next(row.number for rows in evidence.parameters(recorded(subject)).values() for row in rows)
     event = {"kind": "frozen_in_name", "step": 1, "attributes": [["first.requires_grad", [number]]]}
-    return replace(subject, recording=Recording((*recording.events, event)))
+    return followed(subject, event)

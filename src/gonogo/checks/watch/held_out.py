@@ -1,7 +1,7 @@
 """What the model is evaluated on must not be what it is trained on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
@@ -13,6 +13,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
+from gonogo.watch.recorded import followed, recorded
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def held_out(session: Session) -> Observation:
     Units: leaked: 1 (n: samples of that evaluation); none_apart: 1 (n: evaluations).
     Source: ours; Kapoor and Narayanan 2023, doi:10.1016/j.patter.2023.100804.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     pairs = list(_pairs(recording))
     if not pairs:
         raise NotApplicable("no evaluation on a part of the data set that is trained on was seen")
@@ -87,10 +88,9 @@ def _pairs(recording: Recording) -> Iterator[_Pair]:
 
 
 def _overlapping(subject: Subject, shared: int) -> Subject:
-    recording = subject.recording or Recording(())
-    loaders = [event["dataset"] for event in recording.of("loader")]
+    loaders = [event["dataset"] for event in recorded(subject).of("loader")]
     event = {"kind": "overlap", "step": 0, "data": [loaders[-1], loaders[0]], "shared": shared, "sizes": [48, 160]}
-    return replace(subject, recording=Recording((*recording.events, event)))
+    return followed(subject, event)
 
 
 @fault(toy="watched")

@@ -1,17 +1,16 @@
 """A learning rate of zero teaches nothing; one that has exploded destroys."""
 
 import math
-from dataclasses import replace
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import altered, edited, recorded
 
 LEAST, TINY = 10, 1e-8
 
@@ -44,7 +43,7 @@ def learning_rate(session: Session) -> Observation:
     Units: zero_from_the_start: {level}; zero_at_the_end: {step}; unheard: {optimizer}; largest: 1.
     Source: ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     paths = {
         number: [max((abs(rate) for rate in event["lr"]), default=math.nan) for event in steps]
         for number, steps in evidence.steps_of(recording).items()
@@ -72,38 +71,25 @@ def _asleep(path: list[float]) -> int:
     return len(path) - 1 - awake[-1]
 
 
-def _with(subject: Subject, **of_kind: object) -> Subject:
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "lr": of_kind[e["kind"]]} if e["kind"] in of_kind else e
-    )
-    return replace(subject, recording=recording)
-
-
 @fault(toy="watched")
 def zero_for_ever(subject: Subject) -> Subject:
     """The schedule's factor is zero."""
-    return _with(subject, step=[0.0])
+    return altered(subject, "step", lr=[0.0])
 
 
 @fault(toy="watched")
 def set_where_nobody_looks(subject: Subject) -> Subject:
     """optimizer.lr = 0.01"""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "unheard": True} if e["kind"] == "step" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "step", unheard=True)
 
 
 @fault(toy="watched")
 def exploded(subject: Subject) -> Subject:
     """The rate grows by a factor in every step."""
-    return _with(subject, step=[1e6])
+    return altered(subject, "step", lr=[1e6])
 
 
 @fault(toy="watched")
 def decays_per_batch(subject: Subject) -> Subject:
     """A decay that was meant per epoch is applied per batch."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "lr": [0.1 ** e["step"]]} if e["kind"] == "step" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, "lr": [0.1 ** e["step"]]} if e["kind"] == "step" else e)

@@ -1,16 +1,14 @@
 """loss.backward(loss) multiplies the gradient by the loss."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import lines, observed
+from gonogo.watch.recorded import altered, recorded
 
 
 @check(
@@ -32,7 +30,7 @@ def loss_gradient(session: Session) -> Observation:
     Units: times_itself: {backward pass} (n: all of them).
     Source: pytorch.org, torch.Tensor.backward, argument `gradient`.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     passes = recording.of("backward")
     if not passes:
         raise NotApplicable("no backward pass was seen")
@@ -47,7 +45,4 @@ def loss_gradient(session: Session) -> Observation:
 @fault(toy="watched", expect=Status.WARN)
 def the_loss_is_its_own_gradient(subject: Subject) -> Subject:
     """loss.backward(loss)"""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "times_itself": True} if e["kind"] == "backward" else e
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "backward", times_itself=True)

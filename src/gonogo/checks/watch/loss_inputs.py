@@ -1,7 +1,5 @@
 """Each loss function wants its own kind of numbers, and none of them complains about another."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
@@ -11,6 +9,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import evaluations, lines, observed
+from gonogo.watch.recorded import altered, recorded
 
 LEAST = 3
 SQUASHED = ("Softmax", "Sigmoid")
@@ -53,7 +52,7 @@ def loss_inputs(session: Session) -> Observation:
     Units: all: 1.
     Source: pytorch.org, CrossEntropyLoss, NLLLoss, KLDivLoss, CTCLoss, BCEWithLogitsLoss; pytorch issue 16045.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     apart = {one.number for one in evaluations(recording)}  # some run under gradient
     calls = [event for event in recording.of("loss") if event["grad"] and event.get("pass") not in apart]
     if len(calls) < LEAST:
@@ -97,49 +96,44 @@ def _negated(recording: Recording) -> float:
     return _share([event for event in recording.of("backward") if "value" in event], lambda e: e["negated"])
 
 
-def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
-    recording = (subject.recording or Recording(())).edited(lambda e: {**e, **fields} if e["kind"] == kind else e)
-    return replace(subject, recording=recording)
-
-
 @fault(toy="watched")
 def softmax_before_cross_entropy(subject: Subject) -> Subject:
     """The model ends in a softmax."""
-    return _edited(subject, "loss", simplex=True)
+    return altered(subject, "loss", simplex=True)
 
 
 @fault(toy="watched")
 def scores_into_nll_loss(subject: Subject) -> Subject:
     """nll_loss gets scores."""
-    return _edited(subject, "loss", loss="nll_loss", positive=True)
+    return altered(subject, "loss", loss="nll_loss", positive=True)
 
 
 @fault(toy="watched")
 def sigmoid_before_logits(subject: Subject) -> Subject:
     """The sigmoid is applied twice."""
     name = "binary_cross_entropy_with_logits"
-    return _edited(subject, "loss", loss=name, made_by="SigmoidBackward0", in_unit=True)
+    return altered(subject, "loss", loss=name, made_by="SigmoidBackward0", in_unit=True)
 
 
 @fault(toy="watched")
 def softmax_before_log_softmax(subject: Subject) -> Subject:
     """log_softmax gets what a softmax made."""
-    return _edited(subject, "loss", log_of="SoftmaxBackward0")
+    return altered(subject, "loss", log_of="SoftmaxBackward0")
 
 
 @fault(toy="watched", expect=Status.WARN)
 def targets_are_not_shifted(subject: Subject) -> Subject:
     """The model is asked for the token that it is given."""
-    return _edited(subject, "loss", copied=True)
+    return altered(subject, "loss", copied=True)
 
 
 @fault(toy="watched")
 def compared_with_all(subject: Subject) -> Subject:
     """Predictions are (batch, 1), targets (batch,)."""
-    return _edited(subject, "loss", loss="mse_loss", grown=True)
+    return altered(subject, "loss", loss="mse_loss", grown=True)
 
 
 @fault(toy="watched")
 def maximised(subject: Subject) -> Subject:
     """The loss has the wrong sign."""
-    return _edited(subject, "backward", negated=True)
+    return altered(subject, "backward", negated=True)

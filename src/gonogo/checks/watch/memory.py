@@ -1,6 +1,5 @@
 """What every step leaves behind ends the run hours later."""
 
-from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from gonogo.core.capability import Capability as C
@@ -8,10 +7,10 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import edited, recorded
 
 LEAST, PARTS = 20, 3
 MIB = 2**20
@@ -40,7 +39,7 @@ def memory(session: Session) -> Observation:
     Units: kept_graphs: {graph}; growth: By (per step).
     Source: PyTorch FAQ, "Don't accumulate history across your training loop".
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     passes = recording.of("backward")
     if len(passes) < LEAST:
         raise NotApplicable(f"fewer than {LEAST} backward passes were seen")
@@ -63,16 +62,10 @@ def _growth(points: list[tuple[int, int]]) -> float:
 @fault(toy="watched", expect=Status.WARN)
 def outputs_are_kept(subject: Subject) -> Subject:
     """Every step appends what the model said to a list."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "resident": 500 * MIB + 4 * MIB * e["step"]} if e["kind"] == "step" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, "resident": 500 * MIB + 4 * MIB * e["step"]} if e["kind"] == "step" else e)
 
 
 @fault(toy="watched", expect=Status.WARN)
 def losses_are_added_up_as_tensors(subject: Subject) -> Subject:
     """The running total is a tensor with its history."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "graphs": e["number"]} if e["kind"] == "backward" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, "graphs": e["number"]} if e["kind"] == "backward" else e)

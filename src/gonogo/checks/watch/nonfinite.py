@@ -1,16 +1,14 @@
 """Numbers that are no numbers, seen where they arise and not where they are logged."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
+from gonogo.watch.recorded import edited, recorded
 
 
 @check(
@@ -39,7 +37,7 @@ def nonfinite(session: Session) -> Observation:
     Units: losses, replaced: {value}; gradients, weights: {tensor}.
     Source: trl issue 6702; huggingface.co, logging_nan_inf_filter.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     values = [event for event in recording.of("backward") if "value" in event]
     looked = [event for event in recording.of("step") if "bad_gradients" in event]
     if not values and not looked:
@@ -61,10 +59,7 @@ def nonfinite(session: Session) -> Observation:
 
 
 def _edited(subject: Subject, kind: str, **fields: object) -> Subject:
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, **fields} if e["kind"] == kind and e["step"] > 10 else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, **fields} if e["kind"] == kind and e["step"] > 10 else e)
 
 
 @fault(toy="watched")

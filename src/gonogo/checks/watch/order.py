@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 from gonogo.core.capability import Capability as C
@@ -15,6 +14,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
+from gonogo.watch.recorded import altered, edited, recorded
 
 LEAST, BATCHES = 8, 6  # samples of an epoch, batches with labels
 DRAWING = ("RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "DistributedSampler")
@@ -45,7 +45,7 @@ def order(session: Session) -> Observation:
     Units: variety: 1 (n: batches); repeated_draw: {epoch}; fixed_order: 1.
     Source: Bengio 2012, arXiv 1206.5533; pytorch issue 31771 (set_epoch).
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     training = [one for one in evidence.passes(recording) if one.trains]
     loaders = evidence.loaders(recording)
     training = [one for one in training if one.loader in loaders and not loaders[one.loader]["iterable"]]
@@ -90,21 +90,17 @@ def _entropy(counts: dict[str, int]) -> float:
     return -sum(n / total * math.log(n / total) for n in counts.values() if n)
 
 
-def _edited(subject: Subject, **fields: object) -> Recording:
-    return (subject.recording or Recording(())).edited(lambda e: {**e, **fields} if e["kind"] == "pass" else e)
-
-
 @fault(toy="watched")
 def sorted_by_class(subject: Subject) -> Subject:
     """The loader does not shuffle, and the data is sorted."""
     places = iter(range(10_000))
-    recording = _edited(subject, ascending=True).edited(
-        lambda e: {**e, "counts": {str(next(places) // 4): 16}} if e["kind"] == "labels" else e
+    return edited(
+        altered(subject, "pass", ascending=True),
+        lambda e: {**e, "counts": {str(next(places) // 4): 16}} if e["kind"] == "labels" else e,
     )
-    return replace(subject, recording=recording)
 
 
 @fault(toy="watched")
 def seeded_in_every_epoch(subject: Subject) -> Subject:
     """The seed is set again in every epoch."""
-    return replace(subject, recording=_edited(subject, order=7))
+    return altered(subject, "pass", order=7)

@@ -7,12 +7,12 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Row
 from gonogo.watch.reach import share, unreached, unused_gradient, without_own
+from gonogo.watch.recorded import altered, edited, recorded
 
 STEPS = 3  # after which a gradient must have come
 
@@ -54,7 +54,7 @@ def parameters(session: Session) -> Observation:
         uncalled_share: 1.
     Source: ours; measured: one step accuses zero-initialised adapters.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     steps = {
         number: len(found)
         for number, found in evidence.steps_of(recording).items()
@@ -96,7 +96,7 @@ def _with(subject: Subject, **fields: object) -> Subject:
             ]
         return event
 
-    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+    return edited(subject, change)
 
 
 @fault(toy="watched")
@@ -120,10 +120,7 @@ def a_head_is_never_called(subject: Subject) -> Subject:
 @fault(toy="watched", expect=Status.FAIL)
 def another_model_is_optimised(subject: Subject) -> Subject:
     """The model was built anew after the optimizer."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda event: {**event, "reached": 0} if event["kind"] == "held" else event
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "held", reached=0)
 
 
 @fault(toy="watched")
@@ -136,4 +133,4 @@ def the_optimizer_of_one_model_holds_another(subject: Subject) -> Subject:
             return [event, {**event, "model": 9, "parameters": rows}]
         return [event, {**event, "optimizer": 9, "own": 0}] if event["kind"] in ("held", "step") else [event]
 
-    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+    return edited(subject, change)

@@ -1,16 +1,14 @@
 """Mixed precision that is asked for must be what runs."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import edited, recorded
 
 LEAST = 3
 
@@ -39,7 +37,7 @@ def precision(session: Session) -> Observation:
     Units: empty_autocast, scaled_steps: 1; half_weights: {model}.
     Source: pytorch.org, "Automatic Mixed Precision examples"; lightning-thunder issue 725.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     trained = evidence.trained(recording)
     entered = [event for event in recording.of("autocast") if event["enabled"]]
     inside = [e for e in recording.of("call") if e.get("autocast") and (e["model"] in trained or not trained)]
@@ -59,10 +57,7 @@ def precision(session: Session) -> Observation:
 
 def _with(subject: Subject, kind: str, **fields: object) -> Subject:
     """An event of that kind before each backward pass."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: [{"kind": kind, "step": e["step"], **fields}, e] if e["kind"] == "backward" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: [{"kind": kind, "step": e["step"], **fields}, e] if e["kind"] == "backward" else e)
 
 
 @fault(toy="watched")

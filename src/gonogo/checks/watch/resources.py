@@ -1,6 +1,5 @@
 """What the watched training takes of the machine: time of a step and of an epoch, memory at its peak."""
 
-from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
@@ -13,6 +12,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import edited, recorded
 
 PROCESS = ("resident", "memory")  # what it holds, and what there is for it, in the events of steps
 LEAST = 10  # steps; the first half of them warms up, and is looked at by the watch
@@ -36,7 +36,7 @@ def resources(session: Session) -> Observation:
     Units: headroom: 1; peak: By; step, epoch: s (n: steps).
     Source: pytorch.org, torch.cuda.max_memory_allocated; ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     steps = max(evidence.steps_of(recording).values(), key=len, default=[])
     if len(steps) < LEAST:
         raise NotApplicable(f"fewer than {LEAST} optimizer steps were seen")
@@ -77,7 +77,6 @@ def _memory(steps: list[Event]) -> dict[str, Measurement]:
 @fault(toy="watched", expect=Status.WARN)
 def memory_is_nearly_full(subject: Subject) -> Subject:
     """The process holds as much as the machine has."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda event: {**event, "memory": int(1.02 * event["resident"])} if "resident" in event else event
+    return edited(
+        subject, lambda event: {**event, "memory": int(1.02 * event["resident"])} if "resident" in event else event
     )
-    return replace(subject, recording=recording)

@@ -1,7 +1,5 @@
 """A schedule whose length is counted in one unit and stepped in another does something else than was meant."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most, within
@@ -11,6 +9,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import altered, edited, followed, recorded
 
 LEAST, EPOCHS = 10, 3
 
@@ -45,7 +44,7 @@ def schedule(session: Session) -> Observation:
     Units: early, never, astray: {scheduler}; overrun, ticks_per_step: 1.
     Source: accelerate issue 963; transformers issue 24088; pytorch.org, "How to adjust learning rate".
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     built = [event for event in recording.of("scheduler") if not _drawn(event, recording)]
     if not built or recording.steps < LEAST:
         raise NotApplicable("no scheduler was seen" if not built else f"fewer than {LEAST} steps were seen")
@@ -107,38 +106,26 @@ def _astray(built: Event, ticks: list[Event], recording: Recording) -> bool:
     return len(late) >= EPOCHS and held.get(built["optimizer"]) == 0
 
 
-def _edited(subject: Subject, **changes: object) -> Subject:
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, **changes} if e["kind"] == "scheduler" else e
-    )
-    return replace(subject, recording=recording)
-
-
 @fault(toy="watched")
 def stepped_per_batch_but_counted_in_epochs(subject: Subject) -> Subject:
     """T_max is the number of epochs, and step() is called per batch."""
-    return _edited(subject, T_max=3)
+    return altered(subject, "scheduler", T_max=3)
 
 
 @fault(toy="watched")
 def the_optimizer_was_made_anew(subject: Subject) -> Subject:
     """The layers are unfrozen, a new optimizer is made, and the schedule still belongs to the old one."""
     old = {"kind": "held", "step": 20, "optimizer": 7, "parameters": 4, "reached": 4, "own": 0}
-    recording = _edited(subject, optimizer=7).recording or Recording(())
-    return replace(subject, recording=Recording((*recording.events, old)))
+    return followed(altered(subject, "scheduler", optimizer=7), old)
 
 
 @fault(toy="watched")
 def never_stepped(subject: Subject) -> Subject:
     """The scheduler is built and forgotten."""
-    recording = (subject.recording or Recording(())).edited(lambda e: None if e["kind"] == "tick" else e)
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: None if e["kind"] == "tick" else e)
 
 
 @fault(toy="watched")
 def stepped_per_epoch_but_counted_in_steps(subject: Subject) -> Subject:
     """T_max is the number of steps, and step() is called per epoch."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: None if e["kind"] == "tick" and e["step"] % 10 else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: None if e["kind"] == "tick" and e["step"] % 10 else e)

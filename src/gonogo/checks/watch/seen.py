@@ -1,15 +1,13 @@
 """A verdict on a script of which nothing was seen would be worth nothing."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
+from gonogo.watch.recorded import altered, edited, recorded
 
 ASKED = {
     "optimizer step": "step",
@@ -51,7 +49,7 @@ def seen(session: Session) -> Observation:
     Units: steps: {step}; errors: {error}; losses: {value}.
     Source: ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     values = [event for event in recording.of("backward") if "value" in event]
     rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
     ends = [event for event in recording.of("end") if event["how"] == "error"]
@@ -67,18 +65,10 @@ def seen(session: Session) -> Observation:
 @fault(expect=Status.WARN, toy="watched")
 def no_loss_is_seen(subject: Subject) -> Subject:
     """Gradients come from elsewhere, so no loss can be read."""
-    recording = subject.recording or Recording(())
-    return replace(subject, recording=recording.edited(lambda event: None if event["kind"] == "backward" else event))
+    return edited(subject, lambda event: None if event["kind"] == "backward" else event)
 
 
 @fault(toy="watched")
 def the_script_fails(subject: Subject) -> Subject:
     """The second batch has another shape, and nobody catches the error."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda event: (
-            {**event, "how": "error", "error": "RuntimeError: shapes", "where": "train.py:95"}
-            if event["kind"] == "end"
-            else event
-        )
-    )
-    return replace(subject, recording=recording)
+    return altered(subject, "end", how="error", error="RuntimeError: shapes", where="train.py:95")

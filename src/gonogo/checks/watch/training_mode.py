@@ -1,7 +1,6 @@
 """A model that stays in evaluation mode after the first validation trains without dropout from then on."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
@@ -12,6 +11,7 @@ from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import edited, recorded
 
 
 @check(
@@ -40,7 +40,7 @@ def training_mode(session: Session) -> Observation:
     Units: left_in_evaluation: {step}; never_in_training: 1.
     Source: pytorch-fcn issue 57; vsepp issue 4.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     trained = evidence.trained(recording)
     calls = [event for event in recording.of("call") if event["model"] in trained]
     varying = {event["model"] for event in calls if event.get("varying", (0, 0))[1]}
@@ -86,4 +86,4 @@ def train_is_missing_after_validation(subject: Subject) -> Subject:
     def change(event: dict) -> dict:
         return {**event, "training": event["step"] < 10} if event["kind"] == "call" else event
 
-    return replace(subject, recording=(subject.recording or Recording(())).edited(change))
+    return edited(subject, change)

@@ -1,7 +1,6 @@
 """A loss that does not move, or runs away."""
 
 import statistics
-from dataclasses import replace
 
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
@@ -12,6 +11,7 @@ from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
+from gonogo.watch.recorded import edited, recorded
 
 LEAST = 30
 
@@ -38,7 +38,7 @@ def trend(session: Session) -> Observation:
     Units: all: 1 (n: values).
     Source: ours.
     """
-    recording = session.subject.recording or Recording(())
+    recording = recorded(session.subject)
     values = [e["value"] for e in recording.of("backward") if isinstance(e.get("value"), float)]
     if len(values) < LEAST or len(evidence.steps_of(recording)) != 1:
         raise NotApplicable(f"fewer than {LEAST} values of one optimizer's loss were seen")
@@ -63,7 +63,4 @@ def _moving(recording: Recording) -> bool:
 @fault(toy="watched", expect=Status.WARN)
 def runs_away(subject: Subject) -> Subject:
     """The loss grows exponentially."""
-    recording = (subject.recording or Recording(())).edited(
-        lambda e: {**e, "value": 1.2 ** e["number"]} if e["kind"] == "backward" else e
-    )
-    return replace(subject, recording=recording)
+    return edited(subject, lambda e: {**e, "value": 1.2 ** e["number"]} if e["kind"] == "backward" else e)

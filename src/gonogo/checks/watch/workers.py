@@ -1,16 +1,14 @@
 """Workers that draw the same random numbers make the same augmentations."""
 
-from dataclasses import replace
-
 from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
+from gonogo.watch.recorded import followed, recorded
 
 LEAST = 6  # six coins fall alike once in four thousand times, two in a row
 
@@ -40,7 +38,7 @@ def workers(session: Session) -> Observation:
     Units: identical_draws: 1 (n: samples that are random).
     Source: CenterNet issue 233; yolov5 issue 2761.
     """
-    found = (session.subject.recording or Recording(())).last("workers")
+    found = recorded(session.subject).last("workers")
     if found is None:
         raise NotApplicable("no training loader with workers and samples by index was seen")
     drawn = [(found["same"], found["random"]), (found.get("own_same", 0), found.get("own_random", 0))]
@@ -58,6 +56,5 @@ def workers(session: Session) -> Observation:
 @fault(toy="watched")
 def the_data_set_owns_its_generator(subject: Subject) -> Subject:
     """Each worker has a copy of one generator."""
-    recording = subject.recording or Recording(())
     event = {"kind": "workers", "step": 3, "random": 12, "same": 12, "asked": 12}
-    return replace(subject, recording=Recording((*recording.events, event)))
+    return followed(subject, event)
