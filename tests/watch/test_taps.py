@@ -72,6 +72,15 @@ def test_a_gradient_that_is_cleared_by_hand_is_not_left_over(parts):
     assert {event["carried"] for event in events} == {0}
 
 
+def test_a_leftover_that_is_replaced_by_hand_is_in_no_update(parts):
+    def by_hand():
+        for parameter in parts[0].parameters():
+            parameter.grad = -parameter.grad
+
+    events = record(lambda: train(parts, clear=False, between=by_hand)).of("carried")
+    assert {event["carried"] for event in events} == {0}
+
+
 def test_clipping_between_backward_and_step_does_not_look_like_a_leftover(parts):
     def clip():
         nn.utils.clip_grad_norm_(parts[0].parameters(), 0.01)

@@ -67,10 +67,11 @@ class _Probes:
     def before(self, optimizer: Optimizer) -> None:
         """What does the optimizer have in hand?"""
         probes = self.of.get(self.tracer.optimizer(optimizer), [])
-        told = [probe.carried for probe in probes if probe.used and probe.carried is not None]
+        told = [probe for probe in probes if probe.used and probe.carried is not None]
         if told and self.tracer.here:
-            number = probes[0].optimizer
-            self.tracer.emit("carried", optimizer=number, carried=sum(map(bool, told)), probes=len(told))
+            # What was left over may have been replaced by hand since: the step takes something else.
+            carried = sum(bool(probe.carried) and _is_the_last(probe) for probe in told)
+            self.tracer.emit("carried", optimizer=probes[0].optimizer, carried=carried, probes=len(told))
         if self.tracer.here and any(map(_is_mended, probes)):
             self.tracer.emit("mended", optimizer=probes[0].optimizer)
         lost = [probe for probe in probes if probe.lost]
