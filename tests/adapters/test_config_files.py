@@ -1,5 +1,7 @@
 """Configurations that name code: Hydra's and LightningCLI's."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -107,6 +109,25 @@ def test_an_optimizer_among_the_arguments_of_a_lightning_cli_file_waits_for_its_
         f"model: {{class_path: written.Net, init_args: {inner}}}\ndata: {{class_path: written.Rows}}\n"
     )
     assert isinstance(session("cli.yaml").optimizer, torch.optim.RMSprop)
+
+
+def test_a_lightning_cli_file_may_hold_its_commands_short_names_and_keywords_that_are_not_checked():
+    text = CLI.replace("torch.optim.AdamW", "AdamW").replace("Rows}", "Rows, dict_kwargs: {batch_size: 4}}")
+    Path("all.yaml").write_text("fit:" + text.replace("\n", "\n  "))
+    one = session("all.yaml")
+    assert isinstance(one.optimizer, torch.optim.AdamW)
+    assert one.batches(limit=1)[0][0].shape == (4, 4)
+
+
+def test_what_a_lightning_cli_has_made_is_taken():
+    pytest.importorskip("jsonargparse")
+    arguments = 'args=["--trainer.max_epochs", "3", "--model.width", str(width)]'
+    made = f"return LightningCLI(Net, Rows, run=False, save_config_callback=None, {arguments})"
+    code = f"{CODE}\nfrom lightning.pytorch.cli import LightningCLI\ndef build(width=16):\n    {made}\n"
+    Path("made.py").write_text(code)
+    one = session("made.py:build", width=24)
+    assert one.model.layers[0].out_features == 24
+    assert one.claims.total_steps == 24
 
 
 @pytest.mark.parametrize("hidden", ["seed_everything", "trainer.accelerator", "trainer.callbacks"])

@@ -11,6 +11,11 @@ net = nn.Linear(3, 2)
 class Net(nn.Module):
     def __init__(self, backbone, classes, lr=1e-3):
         super().__init__()
+def main():
+    import argparse
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lr", required=True, type=int)
+    parser.parse_args(["--lr", "much"])
 """
 
 
@@ -19,6 +24,10 @@ class Net(nn.Module):
     [
         ("net", "is a live model, Linear; expected a Subject, or a function that returns one or a dict with model"),
         ("Net", r"needs 'backbone', 'classes': add backbone=\.\.\. classes=\.\.\. to the command"),
+        (
+            "main",
+            r"sys.exit\(2\).*: argument --lr: invalid int value: 'much'. If it reads arguments.* it has none here",
+        ),
     ],
 )
 def test_mistakes_are_said_in_words(tmp_path, name, words):
@@ -36,7 +45,7 @@ def test_a_function_that_hydra_starts_is_to_be_watched(tmp_path):
 
 def test_a_script_that_knows_nothing_of_gonogo_is_to_be_named_or_watched(tmp_path):
     (tmp_path / "plain_script.py").write_text(CODE)
-    words = r"Name what builds the run: .*:NAME \(Net\); `gonogo watch -- python .*plain_script.py` watches the script"
+    words = r"Name what builds the run: .*:NAME \(Net, main\); `gonogo watch -- python .*plain_script.py` watches the"
     with pytest.raises(SubjectError, match=words):
         locate(f"{tmp_path}/plain_script.py", {})
 

@@ -1,5 +1,6 @@
 """Subjects for the tests of the supervisor: a healthy toy, and parts that misbehave."""
 
+import argparse
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ def with_evaluation(misbehave):
 
 
 def exits():
+    argparse.ArgumentParser().parse_args()  # like many programs; there are no arguments to be read
     return with_evaluation(lambda: os._exit(0))
 
 

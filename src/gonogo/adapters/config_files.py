@@ -30,6 +30,10 @@ _REFERENCE = re.compile(r"\$\{(\w+)")
 _LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
 _LEARNED = (*_LEARNED, "precision")
 _WHOLE = ("max_epochs", "max_steps", "accumulate_grad_batches")
+_NAMED_ELSEWHERE = (
+    "Classes that a script names itself must be named here as well, or SUBJECT be a function of the script"
+)
+_NAMED_ELSEWHERE += ' that returns LightningCLI(Model, Data, args=["--config", ...], run=False)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Written:
         if not isinstance(model, Mapping) or target(model) is None:
             names = "_target_ (Hydra) or class_path (LightningCLI)"
             what = f"no {names} was found at its top level or under model:"
-            raise SubjectError(f"{self.text}: {what}. Classes that a script names itself must be named here as well")
+            raise SubjectError(f"{self.text}: {what}. {_NAMED_ELSEWHERE}")
         found = {"module": self._made(model, "model")}
         found |= {"datamodule": self._made(data, "data")} if isinstance(data, Mapping) and target(data) else {}
         if isinstance(self.content.get("trainer"), Mapping):
@@ -144,6 +148,8 @@ def read(path: Path, overrides: Mapping[str, Any], resolve: Resolve) -> Written:
         raise SubjectError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise SubjectError(f"{path}: not UTF-8 text: {error}") from None
+    if "model" not in content and isinstance(content.get("fit"), Mapping):  # a LightningCLI file of all its commands
+        content = content["fit"]
     find_project_root(path)
     raw = composed(path, overrides) if "defaults" in content else content
     if raw is content:
@@ -245,5 +251,5 @@ def target(node: Mapping[str, Any]) -> str | None:
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """What is handed to it."""
     if "class_path" in node:
-        return dict(node.get("init_args") or {})
+        return {**(node.get("init_args") or {}), **(node.get("dict_kwargs") or {})}
     return {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+from torch import nn, optim
+from torch.optim import lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gonogo.adapters import config_files, frameworks
@@ -102,6 +103,13 @@ def built(target: Callable[..., Any], arguments: Mapping[str, Any], text: str) -
         return target(**arguments)
     except GonogoError:
         raise
+    except SystemExit as error:
+        reason = f": {' '.join(str(error.__context__).split()).rstrip('.')}" if error.__context__ else ""
+        what = f"{text}() called sys.exit({error.code!r}) ({origin(error)}){reason}"
+        takes = "a function that takes them as its own, `def build(lr=1e-3)`, or returns LightningCLI(..., run=False)"
+        raise SubjectError(
+            f"{what}. If it reads arguments of the command line, it has none here: name {takes}"
+        ) from error
     except Exception as error:
         raise SubjectError(f"{text}() raised {type(error).__name__}: {error} ({origin(error)})") from error
 
@@ -209,6 +217,9 @@ def _dotted(name: str, text: str) -> Any:
     """The object at a dotted name: what stands before its last modules' attributes is imported."""
     where, _, attribute = name.rpartition(".")
     if not where:
+        for module in (optim, lr_scheduler):  # LightningCLI knows these by their short names
+            if hasattr(module, name):
+                return getattr(module, name)
         raise SubjectError(f"{text}: a name without its module was found; expected package.module.{name}")
     parents = where.split(".")
     for count in range(len(parents), 0, -1):

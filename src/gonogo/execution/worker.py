@@ -30,6 +30,7 @@ def main() -> None:
     faulthandler.enable()  # a crash of native code, or the supervisor's question where we are, shows the Python stack
     faulthandler.register(signal.SIGUSR1)
     source, sink = int(sys.argv[1]), int(sys.argv[2])
+    del sys.argv[1:]  # programs that read a command line find one without arguments: their defaults
     bench: Any = None
     own = os.getpid()
     for message in protocol.receive(source):

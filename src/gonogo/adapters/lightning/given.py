@@ -8,7 +8,8 @@ from typing import Any
 from gonogo.adapters.lightning.hooks import is_a, overridden
 from gonogo.errors import SubjectError
 
-FORMS = "a LightningModule with its own loaders, or (module, datamodule), (module, train_loader, valid_loader)"
+FORMS = "a LightningModule with its own loaders, (module, datamodule), (module, train_loader, valid_loader)"
+FORMS += " or LightningCLI(..., run=False)"
 
 # Names under which loaders stand in a dict: train, train_loader, val_dataloader, ...
 _SPLIT = re.compile(r"(train|val|dev|eval|test)\w*")
@@ -16,6 +17,8 @@ _SPLIT = re.compile(r"(train|val|dev|eval|test)\w*")
 
 def listed(built: Any) -> Sequence[Any]:
     """The objects in what was built."""
+    if is_a(built, "LightningCLI"):
+        return [part for part in (built.model, built.datamodule, built.trainer) if part is not None]
     if isinstance(built, Mapping):
         return list(built.values()) if "loss" not in built else ()  # with a loss it is a dict of parts already
     return built if isinstance(built, tuple | list) else (built,)

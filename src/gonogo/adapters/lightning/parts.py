@@ -47,13 +47,13 @@ _PRECISIONS = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "1
 
 def accepts(built: Any) -> bool:
     """Is it an object of Lightning, or does it hold one?"""
-    kinds = ("LightningModule", "LightningDataModule", "Trainer")
-    return any(is_a(part, kind) for part in listed(built) for kind in kinds)
+    kinds = ("LightningModule", "LightningDataModule", "Trainer", "LightningCLI")
+    return any(is_a(part, kind) for part in (built, *listed(built)) for kind in kinds)
 
 
 def fresh(built: Any) -> Any:
     """Copies of live objects: checks train and damage their own."""
-    return copy.deepcopy(built)
+    return copy.deepcopy(listed(built) if is_a(built, "LightningCLI") else built)
 
 
 def parts(built: Any, text: str) -> dict[str, Any]:
