@@ -248,6 +248,7 @@ def test_gradients_may_come_from_autograd_grad():
             found = torch.autograd.grad(functional.cross_entropy(model(x), y), list(model.parameters()))
             for parameter, gradient in zip(model.parameters(), found, strict=True):
                 parameter.grad = gradient
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
     assert failed(loop) == []
@@ -355,7 +356,30 @@ def test_a_language_model_is_not_asked_for_the_token_that_it_is_given(shift, sta
     assert statuses(_stepping(model, loss))["watch.loss-inputs"] is status
 
 
-def test_a_gradient_may_move_the_weights_before_it_is_cleared():
+@pytest.mark.parametrize("moved", [4, 1])
+def test_a_gradient_may_move_the_weights_before_it_is_cleared(moved):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    weights = list(model.parameters())[:moved]
+
+    def loop():
+        for _ in range(STEPS):
+            functional.cross_entropy(model(x), y).backward()
+            moves = [0.05 * p.grad / p.grad.norm() for p in weights if p.grad is not None]
+            with torch.no_grad():
+                torch._foreach_add_(weights, moves)
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            with torch.no_grad():
+                torch._foreach_sub_(weights, moves)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert failed(loop) == []
+
+
+def test_a_gradient_may_be_kept_cleared_and_put_back():
     x, y = data()
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -363,13 +387,12 @@ def test_a_gradient_may_move_the_weights_before_it_is_cleared():
     def loop():
         for _ in range(STEPS):
             functional.cross_entropy(model(x), y).backward()
-            moves = [0.05 * p.grad / p.grad.norm() for p in model.parameters() if p.grad is not None]
-            with torch.no_grad():
-                torch._foreach_add_(list(model.parameters()), moves)
+            kept = [p.grad.clone() for p in model.parameters() if p.grad is not None]
             optimizer.zero_grad()
-            functional.cross_entropy(model(x), y).backward()
-            with torch.no_grad():
-                torch._foreach_sub_(list(model.parameters()), moves)
+            functional.cross_entropy(model(x + 0.1), y).backward()
+            for parameter, gradient in zip(model.parameters(), kept, strict=True):
+                parameter.grad = gradient
+            functional.cross_entropy(model(x + 0.2), y).backward()
             optimizer.step()
             optimizer.zero_grad()
 

@@ -78,6 +78,8 @@ def _judged(recording: Recording) -> tuple[int, int]:
 
 
 def _nothing_new(clip: Event, used: dict[int, int]) -> bool:
+    if clip.get("present") and not clip["backwards"]:  # it comes another way, through torch.autograd.grad say
+        return False
     return all(clip["backwards"] <= used.get(optimizer, 0) for optimizer in clip["optimizers"])
 
 

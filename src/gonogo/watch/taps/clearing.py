@@ -74,8 +74,9 @@ class _Probes:
             self.tracer.emit("carried", optimizer=probes[0].optimizer, carried=carried, probes=len(told))
         if self.tracer.here and any(map(_is_mended, probes)):
             self.tracer.emit("mended", optimizer=probes[0].optimizer)
-        lost = [probe for probe in probes if probe.lost]
-        if lost and self.tracer.here and all(map(_is_the_last, lost)):
+        # Of some parameters alone, a gradient may be cleared for a reason, or move the weights by the script's own hand.
+        found = [probe for probe in probes if probe.unused is not None]
+        if found and self.tracer.here and all(probe.lost and _is_the_last(probe) for probe in found):
             self.tracer.emit("wasted", optimizer=probes[0].optimizer)
 
     @quietly
@@ -120,8 +121,10 @@ class _Probes:
             still = probe.weights is not None and torch.equal(parameter.detach(), probe.weights)
             probe.lost |= probe.unused == self.tracer.steps and not self.tracer.stepping and still
             probe.carried = False
-        elif added and not cleared and probe.carried is None:
-            probe.carried = True
+        elif added and not cleared:
+            probe.carried = probe.carried is None or probe.carried
+        elif not cleared:  # the script put another one in its place meanwhile, perhaps the one that was cleared
+            probe.lost = False
         probe.unused = self.tracer.steps
         probe.held, probe.weights = found.detach().clone(), parameter.detach().clone()
 
