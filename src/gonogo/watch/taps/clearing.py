@@ -74,7 +74,7 @@ class _Probes:
             self.tracer.emit("carried", optimizer=probes[0].optimizer, carried=carried, probes=len(told))
         if self.tracer.here and any(map(_is_mended, probes)):
             self.tracer.emit("mended", optimizer=probes[0].optimizer)
-        # Of some parameters alone, a gradient may be cleared for a reason, or move the weights by the script's own hand.
+        # Of some parameters alone, a gradient may be cleared for a reason, or may move the weights by hand.
         found = [probe for probe in probes if probe.unused is not None]
         if found and self.tracer.here and all(probe.lost and _is_the_last(probe) for probe in found):
             self.tracer.emit("wasted", optimizer=probes[0].optimizer)
