@@ -23,9 +23,9 @@ sys.path.insert(0, str(HERE / "sizing"))
 
 from architectures import CONFIGURATIONS, Configuration  # noqa: E402 - beside this file
 
-from gonogo.sizing import fake_card  # noqa: E402
-from gonogo.sizing.history import History  # noqa: E402
-from gonogo.sizing.step import Step, trace  # noqa: E402
+from gonogo.sizing.card import fake_card  # noqa: E402
+from gonogo.sizing.card.history import History  # noqa: E402
+from gonogo.sizing.card.step import Step, trace  # noqa: E402
 
 RESULTS = HERE / "results"
 EMULATED = (0.95, 0.98, 1.02, 1.05)  # of the predicted need

@@ -20,10 +20,12 @@ sys.path.insert(0, str(HERE / "sizing"))
 from cases import CASES, Case  # noqa: E402 - beside this file
 from peers import PEERS, ask  # noqa: E402
 
-from gonogo.sizing import fake_card, plans, strategies  # noqa: E402
-from gonogo.sizing.allocator import MIB  # noqa: E402
-from gonogo.sizing.recorded import Replay, load, replay  # noqa: E402
-from gonogo.sizing.step import Step, trace  # noqa: E402
+from gonogo.sizing.card import fake_card  # noqa: E402
+from gonogo.sizing.card.allocator import MIB  # noqa: E402
+from gonogo.sizing.card.recorded import Replay, load, replay  # noqa: E402
+from gonogo.sizing.card.step import Step, trace  # noqa: E402
+from gonogo.sizing.programs import plans  # noqa: E402
+from gonogo.sizing.strategies import named as strategies  # noqa: E402
 
 RESULTS = HERE / "results" / "sizing.json"
 DOCS = HERE.parent / "docs" / "benchmarks" / "sizing.md"

@@ -2,8 +2,8 @@
 
     python benchmarks/sizing/step_time.py [seconds of calibration]
 
-Nothing is fitted: the shares of peak are those of gonogo.sizing.roofline, and four other plausible sets show how much
-they matter.
+Nothing is fitted: the shares of peak are those of gonogo.sizing.costs.roofline, and four other plausible sets show
+how much they matter.
 """
 
 import os
@@ -18,13 +18,13 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
-from gonogo.sizing import fake_card
-from gonogo.sizing.calibrate import calibrate
-from gonogo.sizing.cost import cost, seconds_at, step_time, work_of
-from gonogo.sizing.decoder import Decoder, DecoderShape, next_token_loss
-from gonogo.sizing.devices import device
-from gonogo.sizing.program import Program
-from gonogo.sizing.roofline import SHARES
+from gonogo.sizing.card import fake_card
+from gonogo.sizing.costs.calibrate import calibrate
+from gonogo.sizing.costs.cost import cost, seconds_at, step_time, work_of
+from gonogo.sizing.costs.devices import device
+from gonogo.sizing.costs.roofline import SHARES
+from gonogo.sizing.programs.decoder import Decoder, DecoderShape, next_token_loss
+from gonogo.sizing.programs.program import Program
 
 PUBLISHED = 5762  # tokens a second on each of 8 cards: torchtitan, Llama-3.1 8B, sequences of 8192, 2 a card
 CARDS = 8

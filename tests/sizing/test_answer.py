@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from gonogo.sizing import changes, fake_card, observe, observe_time, strategies
-from gonogo.sizing.allocator import GIB
+from gonogo.sizing import changes, observe, observe_time
 from gonogo.sizing.answer import size
-from gonogo.sizing.devices import device
-from gonogo.sizing.program import Program
+from gonogo.sizing.card import fake_card
+from gonogo.sizing.card.allocator import GIB
+from gonogo.sizing.costs.devices import device
+from gonogo.sizing.programs.program import Program
+from gonogo.sizing.strategies import named as strategies
 
 WIDTH = 8192  # one layer: 256 MiB of weights
 

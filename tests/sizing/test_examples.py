@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from gonogo.core.profile import parse_yaml
-from gonogo.sizing import decoder, stated_plan
+from gonogo.sizing.programs import decoder
+from gonogo.sizing.stated import plan as stated_plan
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 

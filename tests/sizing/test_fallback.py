@@ -4,11 +4,11 @@ import sys
 PROGRAM = """
 import torch
 from torch import nn
-from gonogo.sizing import fake_card
+from gonogo.sizing.card import fake_card
 fake_card.works = lambda: False
 from gonogo.sizing.answer import size
-from gonogo.sizing.devices import device
-from gonogo.sizing.program import Program
+from gonogo.sizing.costs.devices import device
+from gonogo.sizing.programs.program import Program
 def model():
     with torch.device(fake_card.DEVICE):
         return nn.Linear(256, 256)

@@ -9,11 +9,13 @@ from gonogo.adapters.locate import locate
 from gonogo.core.measurement import Observation, Table
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import NotApplicable, SubjectError
-from gonogo.sizing import changes, observe, observe_plan, observe_time, plans, strategies
-from gonogo.sizing.allocator import GIB
+from gonogo.sizing import changes, observe, observe_plan, observe_time
 from gonogo.sizing.answer import Sizing, size
-from gonogo.sizing.devices import Device, parse
-from gonogo.sizing.program import of_subject
+from gonogo.sizing.card.allocator import GIB
+from gonogo.sizing.costs.devices import Device, parse
+from gonogo.sizing.programs import plans
+from gonogo.sizing.programs.program import of_subject
+from gonogo.sizing.strategies import named as strategies
 from gonogo.training.session import Session
 
 PLANS = (".yaml", ".yml", ".json")

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from gonogo.sizing import fake_card
-from gonogo.sizing import strategies as strategies_
-from gonogo.sizing.allocator import GIB, MIB
-from gonogo.sizing.devices import Device
-from gonogo.sizing.history import Fit, Peak
-from gonogo.sizing.program import MICRO, Program
-from gonogo.sizing.step import Exceeded, Traced, Untraceable
-from gonogo.sizing.strategies import Strategy
-from gonogo.sizing.workload import Work, work_of
+from gonogo.sizing.card import fake_card
+from gonogo.sizing.card.allocator import GIB, MIB
+from gonogo.sizing.card.history import Fit, Peak
+from gonogo.sizing.card.step import Exceeded, Traced, Untraceable
+from gonogo.sizing.costs.devices import Device
+from gonogo.sizing.costs.workload import Work, work_of
+from gonogo.sizing.programs.program import MICRO, Program
+from gonogo.sizing.strategies import named as strategies_
+from gonogo.sizing.strategies.named import Strategy
 
 HEADROOM = 0.10  # of the device's memory that should stay free
 # Reserved bytes were predicted within 1.1 % on recorded steps of one model in two precisions; what has no record

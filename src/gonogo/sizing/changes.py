@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gonogo.errors import SubjectError
-from gonogo.sizing import strategies
 from gonogo.sizing.answer import HEADROOM, Sizing, size
-from gonogo.sizing.devices import Device
-from gonogo.sizing.program import Program
-from gonogo.sizing.step import Untraceable
-from gonogo.sizing.strategies import Strategy
+from gonogo.sizing.card.step import Untraceable
+from gonogo.sizing.costs.devices import Device
+from gonogo.sizing.programs.program import Program
+from gonogo.sizing.strategies import named as strategies
+from gonogo.sizing.strategies.named import Strategy
 
 # Remedies in order of their price in time. What changes the experiment comes last.
 REMEDIES = (

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from gonogo.core.measurement import Measurement, Observation, Table
-from gonogo.sizing.allocator import GIB
 from gonogo.sizing.answer import Sizing
+from gonogo.sizing.card.allocator import GIB
 from gonogo.sizing.changes import Change
 
 TOP = 12  # modules and operators worth naming

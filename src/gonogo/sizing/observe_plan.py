@@ -5,7 +5,8 @@ from typing import Any
 
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.sizing import stated, stated_plan
+from gonogo.sizing.stated import audit
+from gonogo.sizing.stated import plan as stated_plan
 
 _COLUMNS = ("stage", "line", "stated", "follows", "why")
 
@@ -17,7 +18,7 @@ def plan(given: Mapping[str, Any]) -> Observation:
         NotApplicable: It states no figure.
         SubjectError: It cannot be read.
     """
-    found = stated.audit(stated_plan.read(given))
+    found = audit.audit(stated_plan.read(given))
     if not found.compared:
         raise NotApplicable("the memory_plan states no figure")
     rows = tuple((one.stage, one.line, one.stated, one.follows, one.why) for one in found.wrong)

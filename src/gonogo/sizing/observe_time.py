@@ -3,8 +3,8 @@
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.sizing.answer import Sizing
-from gonogo.sizing.cost import Cost, cost, step_time
-from gonogo.sizing.roofline import Interval
+from gonogo.sizing.costs.cost import Cost, cost, step_time
+from gonogo.sizing.costs.roofline import Interval
 
 
 def time(

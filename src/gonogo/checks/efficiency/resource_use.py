@@ -14,7 +14,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.instruments.machine.resource_use import Use, growth, use
-from gonogo.sizing import cloud
+from gonogo.sizing.costs import cloud
 from gonogo.training.machine import cores, machine
 from gonogo.training.session import Session
 from gonogo.training.settings import number, only, read, settings

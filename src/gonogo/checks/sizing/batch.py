@@ -9,10 +9,12 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import at_least
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
-from gonogo.sizing import batches, devices, strategies
-from gonogo.sizing.allocator import GIB
 from gonogo.sizing.answer import HEADROOM, Sizing, size
-from gonogo.sizing.program import Program, of_subject, samples
+from gonogo.sizing.card.allocator import GIB
+from gonogo.sizing.costs import devices
+from gonogo.sizing.programs.program import Program, of_subject, samples
+from gonogo.sizing.strategies import batches
+from gonogo.sizing.strategies import named as strategies
 from gonogo.training.loop import Loss
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

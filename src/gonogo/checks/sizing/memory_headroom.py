@@ -10,9 +10,11 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Observation
 from gonogo.errors import NotApplicable
-from gonogo.sizing import devices, observe, strategies
+from gonogo.sizing import observe
 from gonogo.sizing.answer import size
-from gonogo.sizing.program import of_subject
+from gonogo.sizing.costs import devices
+from gonogo.sizing.programs.program import of_subject
+from gonogo.sizing.strategies import named as strategies
 from gonogo.training.loop import Loss
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject

@@ -1,0 +1,1 @@
+"""An accelerator that is not there: its tensors, its allocator, and the history of a step on it."""

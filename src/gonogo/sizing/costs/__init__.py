@@ -1,0 +1,1 @@
+"""Time, energy and money of a step on a device."""

@@ -1,0 +1,1 @@
+"""Memory plans as somebody wrote them down, and their audit."""

@@ -1,0 +1,1 @@
+"""Other ways to train the same program: each a transformation of it."""
