@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Two threads on two busy cores were 10 to 30 times slower than one.
 export OMP_NUM_THREADS ?= 1
+# Processes of the tests: each takes up to two gigabytes.
+WORKERS ?= 2
 
 .PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing bench-gpu bench-watch bench-watch-faults bench-maft clean
 
@@ -37,10 +39,10 @@ check: install
 	$(BIN)/python tools/generate.py --check
 
 test: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test-all: install
-	$(BIN)/python -m pytest -q -m "not gpu"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not gpu"
 
 # The detection matrix, rewritten: review the difference like code.
 matrix: install

@@ -1,10 +1,11 @@
 """What watching costs per step, on a causal transformer of ten million parameters and real text.
 
 Blocks of ten steps alternate in one process: plain, watched, and with the watch that stays on (`gonogo.watch(...)`).
-The taps are put in and out between them; within a block nothing differs but them. Medians of CPU time are taken over
-rounds, of the steps that are looked at and of the others apart, and count as one in ten and nine in ten: a pause of
-the machine in some of the rounds counts for nothing. Quartiles are those of whole blocks: the machine's spread.
-Writes benchmarks/results/watch.json. The first steps of a watch, each looked at, are not in it.
+The taps are put in and out between them; within a block nothing differs but them. Neighbours on the machine only ever
+add time, so the CPU time of a quiet step is compared: the first quintile, of the steps that are looked at and of the
+others apart, which count as one in ten and nine in ten. Where memory comes to lie differs from process to process, so
+several are asked; their median is the result, their range its uncertainty. Writes benchmarks/results/watch.json.
+The first steps of a watch, each looked at, are not in it.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,31 +36,27 @@ ORDERS = tuple(itertools.permutations(("plain", "watched", "streaming")))  # non
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--processes", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--one", action="store_true", help="measure in this process and print")
     given = parser.parse_args()
-    torch.manual_seed(0)
-    step, model, optimizer = make_step()
-    for _ in range(3):
-        step()
-    watches = {"watched": Watch(LOOKS), "streaming": Streaming(model, optimizer)}
-    with watches["watched"]:  # the looks at the first steps lie behind us
-        for _ in range(6):
-            step()
-    times: dict[str, list[list[tuple[float, bool]]]] = {"plain": [], "watched": [], "streaming": []}  # rounds of steps
-    for number in range(given.rounds):
-        for name in ORDERS[number % len(ORDERS)]:
-            times[name].append(block(step, watches.get(name)))
-    usual = {name: typical(itertools.chain.from_iterable(rows)) for name, rows in times.items()}
-    whole = {name: [sum(cpu for cpu, _ in steps) for steps in rows] for name, rows in times.items()}
-    blocks = {name: [a / b for a, b in zip(whole[name], whole["plain"], strict=True)] for name in watches}
+    if given.one:
+        print(json.dumps(measure(given.rounds)))
+        return
+    command = [sys.executable, __file__, "--one", "--rounds", str(given.rounds)]
+    each = []
+    for _ in range(given.processes):
+        ran = subprocess.run(command, check=True, capture_output=True, text=True)
+        each.append(json.loads(ran.stdout.splitlines()[-1]))
+        print(each[-1], flush=True)
+    ratios = {name: sorted(one[name] / one["plain"] for one in each) for name in ("watched", "streaming")}
     found = {
-        "overhead_ratio": round(usual["watched"] / usual["plain"], 4),
-        "streaming_ratio": round(usual["streaming"] / usual["plain"], 4),
-        "quartiles_of_blocks": {
-            name: [round(q, 4) for q in statistics.quantiles(values)] for name, values in blocks.items()
-        },
-        "cpu_seconds_per_step": round(usual["plain"], 4),
+        "overhead_ratio": round(statistics.median(ratios["watched"]), 4),
+        "streaming_ratio": round(statistics.median(ratios["streaming"]), 4),
+        "ratios_by_process": {name: [round(one, 4) for one in values] for name, values in ratios.items()},
+        "cpu_seconds_per_step": round(statistics.median(one["plain"] for one in each), 4),
         "parameters": sum(p.numel() for p in transformer.Model().parameters()),
+        "processes": given.processes,
         "rounds": given.rounds,
         "steps_per_block": LOOKS,
         "threads": torch.get_num_threads(),
@@ -68,6 +67,23 @@ def main() -> None:
     }
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))
+
+
+def measure(rounds: int) -> dict[str, float]:
+    """CPU seconds of a quiet step, by manner."""
+    torch.manual_seed(0)
+    step, model, optimizer = make_step()
+    for _ in range(3):
+        step()
+    watches = {"watched": Watch(LOOKS), "streaming": Streaming(model, optimizer)}
+    with watches["watched"]:  # the looks at the first steps lie behind us
+        for _ in range(6):
+            step()
+    times: dict[str, list[tuple[float, bool]]] = {"plain": [], "watched": [], "streaming": []}
+    for number in range(rounds):
+        for name in ORDERS[number % len(ORDERS)]:
+            times[name] += block(step, watches.get(name))
+    return {name: typical(steps) for name, steps in times.items()}
 
 
 class Streaming:
@@ -106,11 +122,11 @@ def make_step():
     return step, model, optimizer
 
 
-def typical(steps) -> float:
-    """CPU seconds of a step, one in ten of which is looked at."""
-    looked, others = ([cpu for cpu, look in rows if look is kind] for rows in [list(steps)] for kind in (True, False))
-    rest = statistics.median(others)
-    return ((statistics.median(looked) if looked else rest) + (LOOKS - 1) * rest) / LOOKS
+def typical(steps: list[tuple[float, bool]]) -> float:
+    """CPU seconds of a quiet step, one in ten of which is looked at."""
+    looked, others = (sorted(cpu for cpu, look in steps if look is kind) for kind in (True, False))
+    rest = others[len(others) // 5]
+    return ((looked[len(looked) // 5] if looked else rest) + (LOOKS - 1) * rest) / LOOKS
 
 
 def block(step, watch: Watch | Streaming | None) -> list[tuple[float, bool]]:

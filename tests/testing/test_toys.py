@@ -1,11 +1,11 @@
 """The toys are healthy: everything else is tested against them."""
 
 import math
-import time
 
 import pytest
 import torch
 from torch.utils.data import IterableDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from gonogo.testing.toys import TOYS
 from gonogo.training.batch import tensors
@@ -35,15 +35,12 @@ def test_one_batch_is_memorised_in_150_steps(name: str) -> None:
     assert losses[-1] / losses[0] < 0.2
 
 
-def test_a_step_takes_less_than_five_milliseconds(name: str) -> None:
+def test_a_step_is_some_milliseconds_of_work(name: str) -> None:
     session = Session(TOYS[name]())
     [batch] = session.batches(limit=1)
-    seconds = []
-    for _ in range(20):
-        start = time.perf_counter()
+    with FlopCounterMode(display=False) as counter:
         session.step(batch)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 5e-3
+    assert 0 < counter.get_total_flops() < 20e6
 
 
 def test_the_first_loss_of_a_classifier_is_near_a_uniform_guess(name: str) -> None:
