@@ -679,3 +679,20 @@ def test_a_model_with_dropout_as_a_function_is_not_left_in_evaluation_mode():
                 model.eval()
 
     assert failed(loop) == ["watch.training-mode"]
+
+
+def test_a_whole_model_that_no_optimizer_holds_is_named():
+    x, y = data()
+    model, forgotten = network(), nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(forgotten(model(x)), y).backward()
+            optimizer.step()
+
+    report = run(Subject(name="loop", recording=record(loop)), "watch", device="cpu", among="watch.")
+    (found,) = (result.observation for result in report.results if result.id == "watch.parameters")
+    assert found is not None
+    assert found.tables[0].rows == (("Linear", "a whole model, in no optimizer that steps"),)

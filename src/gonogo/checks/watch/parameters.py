@@ -81,6 +81,8 @@ def parameters(session: Session) -> Observation:
     }
     told = [(row.name, "in no optimizer that steps") for row in outside]
     told += [(row.name, "no gradient" if row.called else "never called") for row in bare]
+    names = {event["model"]: event["name"] for event in recording.of("model")}
+    told += [(names[number], "a whole model, in no optimizer that steps") for number in others]
     table = Table("Parameters", ("parameter", "finding"), tuple(told))
     return evidence.observed(measured, [table, evidence.optimizers(recording)])
 
