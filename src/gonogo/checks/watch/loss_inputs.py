@@ -11,7 +11,7 @@ from gonogo.training.subject import Subject
 from gonogo.watch.evidence import evaluations, lines, observed
 from gonogo.watch.recorded import altered, recorded
 
-LEAST = 3
+LEAST = 2
 SQUASHED = ("Softmax", "Sigmoid")
 LOGARITHMS = ("nll_loss", "kl_div", "ctc_loss")
 
