@@ -21,6 +21,7 @@ class Pass:
     order: int = 0
     indices: int = 0
     ascending: bool = False
+    first: int | None = None  # a digest of its first samples
     waited: float = 0.0
     closed: bool = False
     line: str = ""  # of the script, that reads it
@@ -58,6 +59,7 @@ def _enter(one: Pass, event: Event) -> None:
     if event["kind"] == "pass":
         one.closed, one.complete, one.waited = True, event["complete"], event["waited"]
         one.order, one.indices, one.ascending = event["order"], event["indices"], event["ascending"]
+        one.first = event.get("first")
 
 
 def loaders(recording: Recording) -> dict[int, Event]:

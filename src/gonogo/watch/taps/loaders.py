@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 from gonogo.watch.patch import Undo, quietly, replace
+from gonogo.watch.taps.contents import first_samples
 from gonogo.watch.taps.datasets import Datasets
 from gonogo.watch.tracer import Tracer
 
@@ -29,6 +30,7 @@ class _Pass:
     last: int = -1
     outer: int | None = None  # the pass that was being read when this one began
     calls: int = 0  # forward passes before its last batch came
+    first: int | None = None  # what its first samples contain
 
 
 def install(tracer: Tracer) -> list[Undo]:
@@ -87,7 +89,7 @@ class _Taps:
             except StopIteration:
                 self.end(found, complete=True)
                 raise
-            self.fetched(found, time.perf_counter() - started)
+            self.fetched(found, time.perf_counter() - started, batch)
             return batch
 
         return fetch
@@ -121,11 +123,12 @@ class _Taps:
         return (iterator._dataset, found[1]) if found is not None and iterator is not None else None
 
     @quietly
-    def fetched(self, found: _Pass, seconds: float) -> None:
+    def fetched(self, found: _Pass, seconds: float, batch: Any) -> None:
         found.batches += 1
         found.waited += seconds
         if found.batches == 1:
             found.outer = self.tracer.reading if self.tracer.reading in self.unfinished else None
+            found.first = first_samples(batch)
         found.calls = self.tracer.forwards
         self.tracer.reading = found.number
         fields = {"pass": found.number, "loader": found.loader, "batch": found.batches, "wait": round(seconds, 6)}
@@ -138,7 +141,7 @@ class _Taps:
             return
         if self.tracer.reading == found.number and (complete or not self._in_hand(found)):
             self.tracer.reading = found.outer if found.outer in self.unfinished else None
-        order = {"indices": found.indices, "order": found.order, "ascending": found.ascending}
+        order = {"indices": found.indices, "order": found.order, "ascending": found.ascending, "first": found.first}
         fields = {"loader": found.loader, "batches": found.batches, "waited": round(found.waited, 5), **order}
         self.tracer.emit("pass", **{"pass": found.number, "complete": complete, **fields})
 

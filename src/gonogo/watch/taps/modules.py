@@ -12,6 +12,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from gonogo.watch.patch import Undo, quietly, tap
+from gonogo.watch.taps.contents import spread
 from gonogo.watch.tracer import Tracer
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -92,6 +93,7 @@ def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> No
         modes = [part.training for part in varying(module)]
         modes += [module.training] * (id(module) in tracer.dropping)
         facts["varying"] = [sum(modes), len(modes)]
+        facts |= spread(inputs)
     if torch.is_autocast_enabled("cpu") or (torch.cuda.is_available() and torch.is_autocast_enabled("cuda")):
         facts["autocast"] = True
     tracer.emit("call", **facts)
