@@ -65,3 +65,8 @@ def test_the_generators_are_left_as_they_were():
 def test_an_instrument_keeps_its_name_and_words():
     assert drawn.__name__ == "drawn"
     assert drawn.__doc__ == "Random numbers: the hardest case."
+
+
+def test_a_default_says_the_same_as_its_value():
+    one = session()
+    assert drawn(one, count=2) is drawn(one)
