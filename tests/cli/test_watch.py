@@ -80,12 +80,19 @@ def test_an_error_of_the_script_is_shown_as_its_own(watch):
     assert seen.report["verdict"] == "NO-GO"
 
 
+def test_a_script_that_fails_before_it_trains_is_not_ready_for_this_one_reason(watch):
+    seen = watch("import no_such_package", loop=False)
+    assert (seen.code, seen.report["verdict"]) == (1, "NO-GO"), seen.notes
+    assert [blocker["id"] for blocker in seen.report["launch"]["blockers"]] == ["watch.seen"]
+    assert "the command ended with exit code 1" in seen.out
+
+
 @pytest.mark.slow
 def test_a_script_that_trains_nothing_is_held(watch):
     seen = watch("with torch.no_grad():\n    model(x)\n")
     assert (seen.code, seen.report["verdict"]) == (4, "HOLD")
-    assert "1 forward pass" in seen.notes
-    assert "no optimizer step was seen" in seen.notes
+    assert "1 forward pass," in seen.notes
+    assert "no optimizer step was seen" in seen.out
 
 
 @pytest.mark.slow
@@ -99,14 +106,29 @@ def test_a_script_without_torch_is_held(watch):
     "ending",
     [
         "import sys; sys.exit(0)",
-        "import sys; sys.exit(1)",
         "import os; os._exit(0)",
-        "import os; os.kill(os.getpid(), 9)",
+        "import os; os.kill(os.getpid(), 15)",
     ],
 )
-def test_the_way_in_which_a_script_ends_is_no_evidence(watch, ending):
+def test_an_end_without_an_error_and_at_somebodys_wish_is_no_evidence(watch, ending):
     seen = watch(f"import time\nfor _ in range(12): step()\ntime.sleep(0.6)\nstep()\n{ending}\n")
     assert seen.report["verdict"] == "GO", seen.notes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("import sys; sys.exit('loss is nan')", "ended with exit code 1"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL"),
+        ("import sys; sys.excepthook = lambda *_: None; raise KeyError('hidden')", "KeyError: 'hidden'"),
+    ],
+    ids=["exit code", "crash", "hook of its own"],
+)
+def test_a_script_that_fails_without_an_exception_that_is_shown_is_not_ready(watch, ending, words):
+    seen = watch(f"import time\nfor _ in range(12): step()\ntime.sleep(0.6)\nstep()\n{ending}\n")
+    assert seen.report["verdict"] == "NO-GO", seen.notes
+    assert words in seen.out
 
 
 @pytest.mark.slow
@@ -219,7 +241,7 @@ def test_ranks_whose_clocks_differ_are_ended_without_an_error(watch):
 def test_a_training_that_nobody_heard_of_is_held_with_the_reason(watch, flag, words):
     seen = watch("print('hello')", words=("python", flag, "train.py"), loop=False)
     assert (seen.code, seen.report["verdict"]) == (4, "HOLD")
-    assert words in seen.notes
+    assert words in seen.out
 
 
 @pytest.mark.slow

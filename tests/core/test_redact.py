@@ -91,6 +91,9 @@ def test_what_surrounds_a_private_key_stays():
         "db-password={},",
         "AWS_SECRET_ACCESS_KEY={}",
         "access_token: Bearer {}",
+        "train.py --token {} --lr 1",
+        "--hub_token {}",
+        "--db-password '{} and more'",
     ],
 )
 def test_an_assigned_secret_vanishes_from_a_command_or_message(text):
@@ -126,6 +129,8 @@ def test_ordinary_settings_stay(ordinary):
         "model.encoder.key_proj.weight",
         "commit 8f31c2077a0b6f1e8f31c2077a0b6f1e8f31c207",
         "secret: no",
+        "train.py --max-tokens 5120000 --pad-token endoftext --key speaker_name --token <pad>",
+        "--api-key $WANDB_API_KEY --password -v",
     ],
 )
 def test_ordinary_words_stay(text):
@@ -144,6 +149,11 @@ def test_redacting_twice_is_redacting_once(value):
 @given(st.dictionaries(st.text(), st.integers() | st.booleans() | st.none()))
 def test_numbers_are_never_touched(numbers):
     assert redact(numbers) == numbers
+
+
+@pytest.mark.parametrize("text", ["train.py --wandb-key {} --lr 1", "wandb login {}", "--key={}"])
+def test_the_digits_of_a_key_vanish_from_a_command(text):
+    assert redact(text.format("0123456789abcdef" * 3)) == text.format(HIDDEN)
 
 
 def test_a_bare_hexadecimal_key_of_a_service_vanishes():

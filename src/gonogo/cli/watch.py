@@ -3,6 +3,7 @@
 import shlex
 import signal
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from gonogo.training.recording import Recording
 from gonogo.watch import launch
 from gonogo.watch.orders import DEFAULT_SECONDS, DEFAULT_STEPS, Orders
 
-NOT_SEEN = "no optimizer step was seen, so nothing can be said of the training"
+NOT_SEEN = "no optimizer step was seen"
 NO_PYTHON = (
     "no Python process was heard of: what runs in a container, on another machine or with python -I, -E or -S "
     "cannot be watched from here; give the command that starts Python there"
@@ -47,9 +48,11 @@ def watch(
         traces = _empty(folder / "recording")
         seconds = DEFAULT_SECONDS if steps is None else 0.0
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        started = datetime.now(tz=UTC).isoformat(timespec="seconds")
         ended = launch.run(command, Orders(traces.resolve(), steps or DEFAULT_STEPS, seconds))
         seen = recording.chosen(traces)
-        report = _judged(seen, shlex.join(command), chosen)
+        report = _judged(_completed(seen, ended, traces), shlex.join(command), chosen)
+        report = replace(report, started=started, seconds=ended.seconds + report.seconds)
         report = replace(report, notes=(*_notes(seen, ended, traces), *report.notes))
         say("")
         tell(report, folder, publish, verbose)
@@ -70,19 +73,44 @@ def _judged(seen: Recording, name: str, profile: options.Profile) -> Report:
     return run(Subject(name=name, recording=seen), profile, device="cpu", among="watch.")
 
 
+def _completed(seen: Recording, ended: launch.Ended, traces: Path) -> Recording:
+    """With a last word that the script itself could not say: how it failed, or why nothing was seen of it."""
+    last = seen.last("end") or {}
+    if last.get("how") in ("steps", "error"):
+        return seen
+    end = {"kind": "end", "step": seen.steps, "where": ""}
+    if ended.failed:
+        line = next((event["line"] for event in reversed(seen.events) if event.get("line")), "")
+        told = recording.errors(traces) or [f"the command {ended.told}{f', last seen at {line}' if line else ''}"]
+        return Recording((*seen.events, {**end, "how": "error", "error": told[0]}))
+    if not seen.steps:
+        return Recording((*seen.events, {**end, "how": "exit", "unseen": _unseen(seen, ended, traces)}))
+    return seen
+
+
+def _unseen(seen: Recording, ended: launch.Ended, traces: Path) -> str:
+    """Why no optimizer step was seen, as far as known."""
+    if ended.interrupted:
+        return f"{NOT_SEEN}: the command {ended.told}"
+    if seen.events:
+        return NOT_SEEN if seen.of("optimizer") or not seen.of("backward") else BY_HAND
+    pythons = sorted({file.read_text() for file in traces.glob("*.python")})
+    return f"{NOT_SEEN}: torch was not imported in {', '.join(pythons)}" if pythons else NO_PYTHON
+
+
 def _notes(seen: Recording, ended: launch.Ended, traces: Path) -> tuple[str, ...]:
     """What a reader must know of the script's own fate."""
     told = [f"seen: {_counts(seen)}"]
     errors = [] if ended.interrupted else recording.errors(traces)
     if (end := seen.last("end") or {"how": "lost"})["how"] != "steps":
         how = "reached its own end" if end["how"] == "exit" and not ended.code else ended.told
-        told += [f"the script failed by itself: {error}; what it did before was judged" for error in errors[:1]]
-        told += [f"the script {how} before it had to be stopped; what it did until then was judged"] * (not errors)
-    if not seen.steps:
-        told.append(NOT_SEEN if seen.of("optimizer") or not seen.of("backward") else BY_HAND)
-    if not seen.events:
-        pythons = sorted({file.read_text() for file in traces.glob("*.python")})
-        told.append(f"torch was not imported in {', '.join(pythons)}" if pythons else NO_PYTHON)
+        until = "what it did until then was judged" if seen.steps else "nothing of it could be judged"
+        told += [f"the script failed by itself: {error}; {until}" for error in errors[:1]]
+        told += [f"the script {how} before it had to be stopped; {until}"] * (not errors)
+    if others := recording.trained(traces) - 1:
+        told.append(
+            f"{others} more of its processes trained; the first rank, or else the one with most steps, is judged"
+        )
     if over := sorted({event["over"] for event in seen.of("save") if "over" in event}):
         told.append(f"the script wrote over files that were there before: {', '.join(over[:5])}")
     told += [f"the watch could not follow {event['where']}: {event['error']}" for event in seen.of("mistake")]
@@ -91,14 +119,15 @@ def _notes(seen: Recording, ended: launch.Ended, traces: Path) -> tuple[str, ...
 
 def _counts(seen: Recording) -> str:
     kinds = {
-        "step": "optimizer steps",
-        "backward": "backward passes",
-        "call": "forward passes",
-        "loss": "losses looked into",
-        "pass": "passes over loaders",
-        "save": "checkpoints",
+        "step": ("optimizer step", "optimizer steps"),
+        "backward": ("backward pass", "backward passes"),
+        "call": ("forward pass", "forward passes"),
+        "loss": ("loss looked into", "losses looked into"),
+        "pass": ("pass over a loader", "passes over loaders"),
+        "save": ("checkpoint", "checkpoints"),
     }
-    return ", ".join(f"{len(seen.of(kind))} {name}" for kind, name in kinds.items())
+    counted = {names: len(seen.of(kind)) for kind, names in kinds.items()}
+    return ", ".join(f"{count} {names[count != 1]}" for names, count in counted.items())
 
 
 def _short(command: list[str]) -> str:

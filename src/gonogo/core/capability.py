@@ -44,6 +44,6 @@ _ADVICE = {
     Capability.CAUSAL_CLAIM: "give Claims(causal=True) if no output may depend on later positions",
     Capability.MODALITY_CLAIM: "give Claims(modalities=...): the fields that the answer must depend on",
     Capability.PADDING_CLAIM: "give Claims(pad_id=...): the token id of padding",
-    Capability.RECORDING: "give a recording: `gonogo watch -- python train.py`, with at least one optimizer step",
+    Capability.RECORDING: "give a recording: `gonogo watch -- python train.py`",
     Capability.PARAMETER_CLAIM: "give Claims(parameters=...): the count that you publish",
 }

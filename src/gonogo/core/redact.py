@@ -19,6 +19,14 @@ _ASSIGNED = re.compile(
     r"(?i)\b([\w-]*(?:password|passwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token))"
     r"(['\"]?\s*[=:]\s*)(?:Bearer\s+)?['\"]?[^\s'\",;]{6,}['\"]?"
 )
+# `--password x`: the options of a command line. A bare `--key` may be that of a dictionary, so digits must follow.
+_OPTION = re.compile(
+    r"(?i)((?<![\w-])--?(?:[\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"|(?:hub|hf|auth|access|api|bot)[_-]?token)|token)[\s=]+)(?:'[^']*'|\"[^\"]*\"|(?![-$<\[])[^\s'\",;]{6,})"
+)
+_HEX_OPTION = re.compile(
+    r"(?i)((?:(?<![\w-])--?[\w-]*key|\b(?:wandb|comet|neptune)[\w-]*)(?: login)?[\s=:]+)[0-9a-f]{32,64}\b"
+)
 
 
 def redact(value: Any, key: str = "") -> Any:
@@ -33,4 +41,5 @@ def redact(value: Any, key: str = "") -> Any:
         return HIDDEN
     if _HEX_KEYS.search(key) and _HEX.fullmatch(value):
         return HIDDEN
-    return _ASSIGNED.sub(rf"\1\2{HIDDEN}", _VALUES.sub(HIDDEN, value))
+    value = _ASSIGNED.sub(rf"\1\2{HIDDEN}", _VALUES.sub(HIDDEN, value))
+    return _HEX_OPTION.sub(rf"\1{HIDDEN}", _OPTION.sub(rf"\1{HIDDEN}", value))

@@ -88,6 +88,11 @@ def errors(folder: Path) -> list[str]:
     return [f"{end['error']} ({end['where']})" for end in ends if end.get("how") == "error"]
 
 
+def trained(folder: Path) -> int:
+    """How many processes took optimizer steps."""
+    return sum(read(path).steps > 0 for path in folder.glob("*.jsonl"))
+
+
 def _weight(recording: Recording) -> tuple[int, int, int]:
     begin = recording.last("begin") or {}
     return min(recording.steps, 1), -int(begin.get("rank", 0)), recording.steps

@@ -112,7 +112,7 @@ class Subject:
             Capability.CAUSAL_CLAIM: self.claims.causal,
             Capability.MODALITY_CLAIM: self.claims.modalities,
             Capability.PADDING_CLAIM: self.claims.pad_id is not None,
-            Capability.RECORDING: self.recording is not None and self.recording.steps,
+            Capability.RECORDING: self.recording is not None,
         }
         return frozenset(capability for capability, value in present.items() if value)
 

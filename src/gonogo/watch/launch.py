@@ -23,6 +23,9 @@ _LAUNCHERS = {
 }
 TICK = 0.1  # seconds between two looks at the command
 _PYTHONS = ("python", "python3", "py")
+_ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHELLS_SAY = 128  # and the number of the signal that ended a command of theirs
+_TIMED_OUT = 124  # the exit code of `timeout`
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,13 @@ class Ended:
 
     code: int
     interrupted: bool = False
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Did it end as a scheduler would call failed, and not because somebody asked for its end?"""
+        asked = {code for number in _ASKED_TO_END for code in (-number, _SHELLS_SAY + number)}
+        return not self.interrupted and self.code not in {0, _TIMED_OUT, *asked}
 
     @property
     def told(self) -> str:
@@ -38,8 +48,16 @@ class Ended:
         if self.interrupted:
             return "was interrupted"
         if self.code < 0:
-            return f"was killed by {signal.Signals(-self.code).name}"
+            return f"was killed by {_named(-self.code)}"
         return f"ended with exit code {self.code}"
+
+
+def _named(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:  # those for real-time use have none
+        return f"signal {number}"
+    return f"{name}, as happens where memory runs out" if number == signal.SIGKILL else name
 
 
 def command(words: Sequence[str]) -> list[str]:
@@ -74,8 +92,9 @@ def run(words: Sequence[str], orders: Orders) -> Ended:
         process = subprocess.Popen(command(words), env=environment)
     except OSError as error:
         raise SubjectError(f"{words[0]} cannot be started: {error.strerror}") from None
+    started = time.monotonic()
     with Guard(process, orders.folder) as guard:
         while process.poll() is None or guard.in_background():
             guard.look()
             time.sleep(TICK)
-    return Ended(process.returncode, guard.interrupted)
+    return Ended(process.returncode, guard.interrupted, time.monotonic() - started)

@@ -6,9 +6,9 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
 
-from gonogo.watch.ending import Ending, Enough, Stop
+from gonogo.core.redact import redact
+from gonogo.watch.ending import Ending, Enough
 from gonogo.watch.lines import failing
 from gonogo.watch.live.ranks import rank
 from gonogo.watch.orders import Orders
@@ -38,8 +38,7 @@ def _watch(tracer: Tracer, orders: Orders) -> None:
     _stop_after(tracer, orders)
     # torch tells of our hooks, which do not mind that a compiled model fires them twice.
     warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
-    _tell_errors(tracer)
-    atexit.register(tracer.end, "exit")
+    atexit.register(_end, tracer)
 
 
 def _in_child(tracer: Tracer, orders: Orders) -> None:
@@ -80,15 +79,13 @@ def _stop_after(tracer: Tracer, orders: Orders) -> None:
     tracer.on_backward.append(after_backward)
 
 
-def _tell_errors(tracer: Tracer) -> None:
-    shown = sys.excepthook
-
-    def tell(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        with contextlib.suppress(Exception):
-            if isinstance(error, KeyboardInterrupt):
-                tracer.end("interrupt")
-            elif not isinstance(error, Stop):
-                tracer.end("error", error=f"{kind.__name__}: {error}"[:500], where=failing(trace))
-        shown(kind, error, trace)
-
-    sys.excepthook = tell
+def _end(tracer: Tracer) -> None:
+    """Write how the script ended, by the error that Python keeps: the hook that shows it is often the script's own."""
+    error = getattr(sys, "last_value", None)
+    with contextlib.suppress(Exception):
+        if isinstance(error, KeyboardInterrupt):
+            tracer.end("interrupt")
+        elif error is not None:
+            shown = redact(f"{type(error).__name__}: {error}")[:500]
+            tracer.end("error", error=shown, where=failing(error.__traceback__))
+    tracer.end("exit")

@@ -4,11 +4,14 @@ from gonogo.core.capability import Capability as C
 from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_least, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
+from gonogo.errors import SubjectError
+from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch.evidence import observed
-from gonogo.watch.recorded import altered, edited, recorded
+from gonogo.watch.recorded import altered, edited
 
+FEW = 3  # steps through which a gradient has to be followed
 ASKED = {
     "optimizer step": "step",
     "backward pass": "backward",
@@ -29,8 +32,12 @@ ASKED = {
     needs={C.RECORDING},
     effort=Effort.READ,
     criteria=[
-        at_least("steps", fail=1, source="exact: no optimizer step, no training"),
-        at_most("errors", fail=0, source="exact: the script ended with an exception that nothing caught"),
+        at_least(
+            "steps", warn=FEW, fail=1, source="exact: no optimizer step, no training; of fewer than 3 little is judged"
+        ),
+        at_most(
+            "errors", fail=0, source="exact: an exception that nothing caught, a crash, or an exit code of failure"
+        ),
         at_least("losses", warn=1, source="ours: a loss that is differentiated some other way cannot be read"),
     ],
     since="0.6",
@@ -38,22 +45,24 @@ ASKED = {
 def seen(session: Session) -> Observation:
     """The training was seen | Too little of the training was seen, or it failed
 
-    What: counts what was seen of the script: `steps` of optimizers, `errors` with which it ended before it was stopped,
-        and `losses`, values that were differentiated. The table says of everything that the watch knows how often it
-        happened, so also what it has not seen.
+    What: counts what was seen of the script: `steps` of optimizers, `errors` with which it ended before it was stopped
+        (an exception, a crash, an exit code other than 0), and `losses`, values that were differentiated. The table
+        says of everything that the watch knows how often it happened, so also what it has not seen.
     Why: what does not happen in the first steps is not judged: an evaluation that comes after an hour, a checkpoint,
-        the end of a schedule. A GO says nothing about it.
-    Fix: mend the error of the script, which stands above the report; give more steps with `gonogo watch --steps N`, or
+        the end of a schedule. A GO says nothing about it. Of one or two steps most checks have nothing to say.
+    Fix: mend the error, which the script has told in the terminal; give more steps with `gonogo watch --steps N`, or
         make epochs shorter for this one run.
     Shapes: any.
     Units: steps: {step}; errors: {error}; losses: {value}.
     Source: ours.
     """
-    recording = recorded(session.subject)
+    recording = session.subject.recording or Recording(())
     values = [event for event in recording.of("backward") if "value" in event]
     rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
     ends = [event for event in recording.of("end") if event["how"] == "error"]
     rows = [(event["error"], event["where"]) for event in ends] + rows
+    if not recording.steps and not ends:
+        raise SubjectError((recording.last("end") or {}).get("unseen", "no optimizer step was seen"))
     measured = {
         "steps": Measurement(recording.steps, "{step}"),
         "errors": Measurement(len(ends), "{error}"),
