@@ -1,5 +1,6 @@
 import json
 import logging
+import mmap
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import gonogo
 from gonogo.errors import ProfileError, SubjectError, TrainingStopped
-from gonogo.watch.live.gauges import extremeness
+from gonogo.watch.live.gauges import extremeness, memory
 from gonogo.watch.live.log import read
 
 
@@ -218,9 +219,13 @@ def growing(step, loss):
     return loss + 1 + step / 10
 
 
-def test_a_loss_that_grows_is_told_unless_another_optimizer_plays_against_it(tmp_path):
+def test_a_loss_that_grows_is_told_unless_another_optimizer_or_data_set_plays_along(tmp_path):
     with (run := Run()).watch(tmp_path / "one"):
-        run.train(500, growing)
+        run.train(270, growing)
+    with (run := Run()).watch(tmp_path / "rollouts"):
+        for steps in (100, 270):
+            run.loader = Run().loader
+            run.train(steps, growing)
     other = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
 
     def played(step, loss):
@@ -228,9 +233,40 @@ def test_a_loss_that_grows_is_told_unless_another_optimizer_plays_against_it(tmp
         return growing(step, loss)
 
     with (run := Run()).watch(tmp_path / "two"):
-        run.train(500, played)
+        run.train(270, played)
     assert "divergence" in findings(tmp_path / "one")
-    assert findings(tmp_path / "two") == []
+    assert findings(tmp_path / "two") == findings(tmp_path / "rollouts") == []
+
+
+def test_a_loss_whose_fall_was_before_the_log_need_not_fall(tmp_path):
+    with (run := Run()).watch(tmp_path, start=1000):
+        run.train(120, lambda step, loss: 0 * loss + 0.3)
+    assert findings(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        (lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 5), ["learning_rate"]),
+        (lambda optimizer: torch.optim.swa_utils.SWALR(optimizer, 0.1), []),
+        (lambda optimizer: optimizer.param_groups[0].update(initial_lr=0.1), []),
+    ],
+    ids=["of torch", "of averaging, which begins late", "of another library"],
+)
+def test_a_schedule_that_never_stepped_is_told_at_the_end(tmp_path, schedule, told):
+    run = Run()
+    kept = schedule(run.optimizer)
+    with run.watch(tmp_path):
+        run.train(30)
+    assert findings(tmp_path) == told, kept
+
+
+def test_pages_of_a_mapped_file_are_not_memory_in_use(tmp_path):
+    (tmp_path / "tokens").write_bytes(bytes(32 * 2**20))
+    with (tmp_path / "tokens").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        before = memory()[0]["host"]
+        assert sum(mapped[:: mmap.PAGESIZE]) == 0
+        assert memory()[0]["host"] - before < 16 * 2**20
 
 
 @pytest.mark.requirement("ARC-6.1")

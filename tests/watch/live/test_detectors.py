@@ -73,6 +73,19 @@ def test_a_loss_that_fell_in_its_first_few_steps_has_fallen():
     assert found(of_losses([4.0, 3.5, 3.2, 3.0, 2.9] + [2.3 + 0.001 * (n % 2) for n in range(600)])) == []
 
 
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.0] * 600,  # a hinge that holds for all
+        [0.1 * (-1) ** n + n / 600 for n in range(600)],  # an advantage
+        [1e-9] + [n / 600 for n in range(1, 600)],  # a distance from the model as it was
+        [0.6] + [0.3] * 599,  # a solver that is done in a step
+    ],
+)
+def test_a_loss_without_a_height_to_fall_from_is_left_alone(losses):
+    assert found(of_losses(losses)) == []
+
+
 def test_a_jump_is_a_spike():
     losses = falling(300, 0)
     losses[250] = 50.0
@@ -97,12 +110,20 @@ def test_waiting_counts_when_it_costs():
     assert found([Look(n, waited=0.03, seconds=0.04) for n in range(100)]) == []
 
 
-def grown(sizes, epoch=2):
-    return [Look(10 * n, epoch=epoch, memory={"host": int(size)}, free={"host": GIB}) for n, size in enumerate(sizes)]
+def grown(sizes, place="host", free=GIB, **named):
+    return [Look(10 * n, memory={place: int(size)}, free={place: free}, **named) for n, size in enumerate(sizes)]
 
 
 def test_memory_that_every_step_leaves_behind_is_told():
     assert found(grown(GIB + n * 20 * 2**20 for n in range(60))) == ["memory"]
+
+
+@pytest.mark.parametrize(
+    ("place", "free", "told"), [("host", 2, []), ("host", 0.5, ["memory"]), ("device", 2, ["memory"])]
+)
+def test_while_a_data_set_fills_its_cache_host_memory_counts_when_it_runs_out(place, free, told):
+    looks = grown((GIB + n * 20 * 2**20 for n in range(60)), place, int(free * GIB), filling=True)
+    assert found(looks) == told
 
 
 def test_a_cache_that_fills_in_jumps_or_wavers_is_none():

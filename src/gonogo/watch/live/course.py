@@ -38,6 +38,7 @@ from gonogo.watch.live.taps import Ears
 from gonogo.watch.taps.optimizers import rates
 
 FOLDER = Path(".gonogo/watch")
+PATIENCE = 10  # epochs in which a schedule may wait
 FIRST = 10  # steps that are looked at one by one
 LOGGER = logging.getLogger("gonogo.watch")
 
@@ -98,7 +99,7 @@ class Live:
         while self._undo:
             self._undo.pop()()
         with self._safely("last look"):
-            if self._pending:
+            if self._pending or self._unticked():
                 self._look()
         if error is None:
             self._write("end")
@@ -151,6 +152,7 @@ class Live:
             losses = tuple(float(loss) for loss in line.get("losses", ()))
             list(self.detectors.see(Look(line["step"], losses, epoch=line.get("epoch", 0))))
         self.detectors.told.clear()
+        self.detectors.trend.fallen |= bool(start) and not looks  # the fall was before this log
         self.step = self.start = start if start is not None else max((line["step"] for line in kept), default=0)
         self.ears.epochs = looks[-1].get("epoch", 0) if looks else 0
 
@@ -211,7 +213,8 @@ class Live:
             bad,
             tuple(rate for one in self.optimizers for rate in rates(one)),
             fixed=self.ears.fixed and not self._rivals,
-            unticked=self._scheduled() and not self.ears.ticks,
+            unticked=self._unticked(),
+            filling=self.ears.by_index and not self.ears.epochs,
             epoch=self.ears.epochs,
             memory=used,
             free=free,
@@ -234,9 +237,10 @@ class Live:
         self._write("look", epoch=look.epoch, losses=look.losses, values=values)
         self._post.log(self.step, values)
 
-    def _scheduled(self) -> bool:
-        """Has a schedule been built on one of the optimizers?"""
-        return any("initial_lr" in group for one in self.optimizers for group in one.param_groups)
+    def _unticked(self) -> bool:
+        """Has a schedule never stepped, though it had its time? Some step once in ten epochs."""
+        late = self.ears.epochs > PATIENCE or self._over.is_set()
+        return late and not self.ears.ticks and any(map(_scheduled, self.optimizers))
 
     def _watch_loader(self) -> None:
         limit, told = self.settings.loader_seconds, None
@@ -259,6 +263,11 @@ class Live:
         if text not in self._mistakes and len(self._mistakes) < 20:
             self._mistakes.add(text)
             LOGGER.warning("the watch itself failed; the training goes on. %s", text)
+
+
+def _scheduled(optimizer: Optimizer) -> bool:
+    """Is there a schedule of torch's own, which wraps the step? Others never tick here; that of SWA begins late."""
+    return hasattr(optimizer.step, "_wrapped_by_lr_sched") and "swa_lr" not in optimizer.param_groups[0]
 
 
 def steps_done(optimizer: Optimizer) -> int | None:

@@ -32,13 +32,14 @@ class Look:
     bad_gradients: int = 0
     rates: tuple[float, ...] = ()
     fixed: bool = True  # do the batches come from a data set that is read by index, and steps from these optimizers?
-    unticked: bool = False  # is there a schedule that never stepped?
+    unticked: bool = False  # is there a schedule that never stepped, though it had its time?
     epoch: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
     free: Mapping[str, int] = field(default_factory=dict)
     waited: float = 0.0
     seconds: float = 0.0
     shares: Mapping[str, float] = field(default_factory=dict)  # how far each gate is at one end, 0..1
+    filling: bool = False  # may a data set still be filling its cache?
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Trend:
     """A loss that never falls, runs away, or jumps, where it means the same all along.
 
     Where data or targets are brought about by the model itself, losses rise in health. So they do by design (harder
-    data, an annealed term, a penalty that sets in), but after a fall, or they fall again.
+    data, an annealed term, a penalty that sets in), but after a fall, or they fall again. A loss of zero or below (a
+    hinge, a likelihood, an advantage) has no height to fall from.
     """
 
     def __init__(self, limits: WatchSettings) -> None:
@@ -100,7 +102,9 @@ class Trend:
         if self.fresh >= WINDOW:
             self.fresh = 0
             fall = self._height() - statistics.median(self._last())
-            self.fallen = self.fallen or fall > FALL * abs(self._height())
+            # A solver or a full batch may be done in a step or two, which no median shows.
+            first = self.start[0] > (1 + FALL) * max(self.recent)
+            self.fallen = self.fallen or first or fall > FALL * abs(self._height())
         return self._away() or self._flat(look) or jump
 
     def _jump(self, losses: list[float]) -> tuple[str, str] | None:
@@ -115,7 +119,7 @@ class Trend:
         return None
 
     def _away(self) -> tuple[str, str] | None:
-        if len(self.recent) < 4 * WINDOW or min(self.start) <= 0:
+        if len(self.recent) < 4 * WINDOW or not self._has_height():
             return None
         first, losses = self._height(), list(self.recent)
         parts = [statistics.median(losses[at : at + WINDOW]) for at in range(0, len(losses), WINDOW)]
@@ -130,7 +134,7 @@ class Trend:
         """Asked once per epoch, or once per `no_fall_steps`; twice the same answer counts."""
         by_epoch, by_steps = look.epoch >= self.limits.no_fall_epochs, look.step // self.limits.no_fall_steps
         turn = look.epoch if by_epoch else -by_steps
-        if turn in (0, self.judged) or len(self.recent) < WINDOW or self.fallen:
+        if turn in (0, self.judged) or len(self.recent) < WINDOW or self.fallen or not self._has_height():
             return None
         self.judged = turn
         first = statistics.median(self.start)
@@ -145,6 +149,10 @@ class Trend:
                 f"after {where} the loss has not fallen below its start ({first:.4g}): do the weights move?",
             )
         return None
+
+    def _has_height(self) -> bool:
+        """Not so where a loss has a sign, or is zero at first by design: a divergence from the model as it was."""
+        return min(self.start) > 0 and self.start[0] > 0.01 * statistics.median(self.start)
 
     def _height(self) -> float:
         """From which it falls; in a fast training the first few losses are above the rest of the window."""
@@ -170,21 +178,26 @@ class Waiting:
 
 
 class Memory:
-    """Memory that every step leaves behind. The first epoch is not judged: data sets fill their caches in it."""
+    """Memory that every step leaves behind.
+
+    In their first epoch data sets fill their caches in host memory: then it counts only where it is about to run out.
+    """
 
     def __init__(self) -> None:
         self.seen: dict[str, deque[tuple[int, int]]] = {}
-        self.epoch = 0
+        self.filling = False
 
     def see(self, look: Look) -> tuple[str, str] | None:
         """(kind, text) of what this look shows."""
-        if look.epoch <= 1 and look.epoch != self.epoch:
+        if self.filling and not look.filling:
             self.seen.clear()
-        self.epoch = look.epoch
+        self.filling = look.filling
         for name, size in look.memory.items():
-            points = self.seen.setdefault(name, deque(maxlen=WINDOW))
+            points, free = self.seen.setdefault(name, deque(maxlen=WINDOW)), look.free.get(name, 0)
             points.append((look.step, size))
-            if len(points) == WINDOW and (text := _grows(name, list(points), look.free.get(name, 0))):
+            if name == "host" and look.filling and size - points[0][1] < free:
+                continue
+            if len(points) == WINDOW and (text := _grows(name, list(points), free)):
                 return "memory", text
         return None
 
@@ -247,7 +260,8 @@ class Detectors:
     """All of them; each kind is told once, spikes at most once in a hundred steps."""
 
     def __init__(self, limits: WatchSettings) -> None:
-        self.all = (Nan(), Trend(limits), Waiting(), Memory(), Collapse(), Rate())
+        self.trend = Trend(limits)
+        self.all = (Nan(), self.trend, Waiting(), Memory(), Collapse(), Rate())
         self.told: dict[str, int] = {}
 
     def see(self, look: Look) -> Iterable[Finding]:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +13,8 @@ from torch.optim import Optimizer
 
 from gonogo.errors import ProfileError, did_you_mean
 from gonogo.watch.taps.optimizers import norms
+
+STATUS = Path("/proc/self/status")
 
 
 def values_of(tensors: list[Tensor]) -> list[float]:
@@ -47,12 +50,21 @@ def _local(tensor: Tensor) -> Tensor:
 
 def memory() -> tuple[dict[str, int], dict[str, int]]:
     """(in use, free) by place, bytes."""
-    used = {"host": psutil.Process().memory_info().rss}
+    used = {"host": _resident()}
     free = {"host": psutil.virtual_memory().available}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         used["device"] = torch.cuda.memory_allocated()
         free["device"] = torch.cuda.mem_get_info()[0]
     return used, free
+
+
+def _resident() -> int:
+    """Bytes of this process in memory, without pages of mapped files, which the system takes back."""
+    try:
+        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return sum(1024 * int(lines[kind].split()[0]) for kind in ("RssAnon", "RssShmem"))
+    except (OSError, KeyError):  # not Linux
+        return psutil.Process().memory_info().rss
 
 
 def device_use() -> dict[str, float]:

@@ -29,8 +29,10 @@ class Ears:
         self.waited = 0.0
         self.epochs = self.ticks = 0
         self.batch_size: int | None = None
-        self.fixed = False  # was the last backward pass fed from a data set that is read by index?
+        self.by_index = False  # was the last backward pass fed from a data set that is read by index?
         self._by_index = False
+        self._data = 0  # identity of the data set from which the last batch came
+        self._trained: set[int] = set()  # of those that fed backward passes
         self._raw: Tensor | None = None  # the loss before it was scaled
         self._reading: weakref.ref[Any] | None = None  # the pass from which the last batch came
         self._training: weakref.ref[Any] | None = None  # the pass from which the last backward pass was fed
@@ -39,6 +41,11 @@ class Ears:
     def here(self) -> bool:
         """Is this the thread that trains?"""
         return threading.get_ident() == self.thread
+
+    @property
+    def fixed(self) -> bool:
+        """Did all backward passes come from one data set that is read by index? A rollout or a task brings another."""
+        return self.by_index and len(self._trained) == 1
 
     def install(self) -> list[Undo]:
         """Put the taps in."""
@@ -65,7 +72,9 @@ class Ears:
             # A copy: the loss may be a view of something large, or be changed in place.
             self.losses.append(roots[0].detach().clone() if raw is None else raw)
             self._training = self._reading
-            self.fixed = self._by_index
+            self.by_index = self._by_index
+            if len(self._trained) < 2:
+                self._trained.add(self._data)
 
     def _tick(self, *_: Any, **__: Any) -> None:
         self.ticks += 1
@@ -86,7 +95,7 @@ class Ears:
             self.waited += time.monotonic() - started
             if self._reading is None or self._reading() is not iterator:
                 self._reading = weakref.ref(iterator)
-                self._by_index = iterator._dataset_kind == 0
+                self._by_index, self._data = iterator._dataset_kind == 0, id(iterator._dataset)
                 size = getattr(iterator._index_sampler, "batch_size", None)
                 self.batch_size = size if isinstance(size, int) else None
             return batch
