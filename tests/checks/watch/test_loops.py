@@ -610,6 +610,32 @@ def test_an_evaluation_without_a_loader_runs_in_evaluation_mode(mode, every, sta
     assert statuses(loop)["watch.evaluation-mode"] is status
 
 
+@pytest.mark.parametrize(("scored", "status"), [(False, Status.WARN), (True, Status.FAIL)])
+def test_dropout_may_tell_how_unsure_a_model_is_of_other_data_than_it_is_scored_on(scored, status):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train, pool, test = (DataLoader(TensorDataset(x + shift, y), 16) for shift in range(3))
+
+    def passing(loader, mode):
+        model.train(mode)
+        with torch.no_grad():
+            for a, _ in loader:
+                model(a)
+
+    def loop():
+        for _ in range(4):
+            model.train()
+            for a, b in train:
+                optimizer.zero_grad()
+                functional.cross_entropy(model(a), b).backward()
+                optimizer.step()
+            passing(test, mode=scored)
+            passing(pool, mode=True)
+
+    assert statuses(loop)["watch.evaluation-mode"] is status
+
+
 @pytest.mark.filterwarnings("ignore:Using a target size:UserWarning")
 def test_predictions_may_stand_in_the_place_of_targets_but_not_be_broadcast():
     x, _ = data()

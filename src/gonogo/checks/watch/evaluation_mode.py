@@ -33,7 +33,8 @@ def evaluation_mode(session: Session) -> Observation:
         nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
         were in training mode; `under_gradient` those that recorded a graph for nothing. `apart` counts, where no loader
         tells, what looks like an evaluation in training mode: five forward passes in a row without gradient, now and
-        then, not at every step as those of a teacher are. `dropped` counts calls of torch's dropout functions that were
+        then, not at every step as those of a teacher are; and passes in training mode over data of their own, where
+        other data is evaluated in evaluation mode. `dropped` counts calls of torch's dropout functions that were
         at work in evaluation mode, without gradient: their `training` is True where it is not given.
     Why: the score is that of a random, thinned-out model, and batch normalisation learns the held-out data.
     Fix: model.eval() and torch.no_grad() before the loop, model.train() after it; F.dropout(x, p, self.training).
@@ -49,11 +50,12 @@ def evaluation_mode(session: Session) -> Observation:
     if not found and not apart and not dropped:
         raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
     wrong = [one for one in found if _varies(one, trained)]
+    meant = _on_data_of_their_own(recording, found, wrong)
     graphs = [one for one in found if all(call["grad"] for call in one.calls if call["model"] in trained)]
     measured = {
-        "in_training_mode": Measurement(len(wrong), "{evaluation}", n=len(found)),
+        "in_training_mode": Measurement(len(wrong) - len(meant), "{evaluation}", n=len(found)),
         "dropped": Measurement(len(dropped), "{call}"),
-        "apart": Measurement(len(apart), "{evaluation}", n=len(apart)),
+        "apart": Measurement(len(apart) + len(meant), "{evaluation}", n=len(apart) + len(found)),
         "under_gradient": Measurement(len(graphs), "{evaluation}", n=len(found)),
     }
     shown = sorted(found, key=lambda one: one not in wrong and one not in graphs)  # the findings first
@@ -69,6 +71,13 @@ def evaluation_mode(session: Session) -> Observation:
 def _varies(one: Pass, trained: set[int]) -> bool:
     told = [call for call in one.calls if call["model"] in trained and call["training"] and "varying" in call]
     return any(call["varying"][0] for call in told)
+
+
+def _on_data_of_their_own(recording: Recording, found: list[Pass], wrong: list[Pass]) -> list[Pass]:
+    """Those of the wrong ones whose data is not what is evaluated rightly, if any is: they may mean to be random."""
+    data = {number: loader["dataset"] for number, loader in evidence.loaders(recording).items()}
+    rightly = {data[one.loader] for one in found if not any(call["training"] for call in one.calls)}
+    return [one for one in wrong if rightly and data[one.loader] not in rightly]
 
 
 def _apart(recording: Recording, trained: set[int], known: set[int]) -> list[list[Event]]:
