@@ -36,6 +36,8 @@ def test_another_command_stays_as_it_is():
     assert launch.command(["sh", "-c", "true"]) == ["sh", "-c", "true"]
     with pytest.raises(SubjectError, match="write it behind --"):
         launch.command([])
+    with pytest.raises(SubjectError, match="without quotes"):
+        launch.command(["sh -c true"])
 
 
 def test_orders_survive_the_environment(tmp_path):
@@ -54,3 +56,23 @@ def test_the_first_rank_that_trained_is_judged_and_a_torn_line_is_left_out(tmp_p
     write("first", 0, 8)
     assert [event["rank"] for event in recording.chosen(tmp_path).of("step")] == [0] * 8
     assert recording.chosen(tmp_path / "none").events == ()
+
+
+@pytest.mark.parametrize(
+    ("ended", "failed", "words"),
+    [
+        (launch.Ended(0), False, "exit code 0"),
+        (launch.Ended(1), True, "exit code 1"),
+        (launch.Ended(-11), True, "killed by SIGSEGV"),
+        (launch.Ended(-9), True, "where memory runs out"),
+        (launch.Ended(139), True, "exit code 139"),
+        (launch.Ended(-40), True, "killed by signal 40"),
+        (launch.Ended(-15), False, "killed by SIGTERM"),
+        (launch.Ended(143), False, "exit code 143"),
+        (launch.Ended(124), False, "exit code 124"),
+        (launch.Ended(1, interrupted=True), False, "was interrupted"),
+    ],
+)
+def test_what_nobody_asked_to_end_and_ended_otherwise_has_failed(ended, failed, words):
+    assert ended.failed == failed
+    assert words in ended.told

@@ -54,7 +54,9 @@ def main() -> None:
         study.study,
         train.train,
     ):
-        app.command("list" if verb is show.show else None)(verb)
+        # What follows the command to watch is its own, also where `--` was left out.
+        settings = {"allow_interspersed_args": verb is not watch.watch}
+        app.command("list" if verb is show.show else None, context_settings=settings)(verb)
     app.add_typer(new.app, name="new")
     app.command()(env.env)
     sys.exit(guarded(lambda: app(standalone_mode=False)))

@@ -78,11 +78,12 @@ def _completed(seen: Recording, ended: launch.Ended, traces: Path) -> Recording:
     last = seen.last("end") or {}
     if last.get("how") in ("steps", "error"):
         return seen
-    end = {"kind": "end", "step": seen.steps, "where": ""}
+    end = {"kind": "end", "step": seen.steps}
     if ended.failed:
         line = next((event["line"] for event in reversed(seen.events) if event.get("line")), "")
-        told = recording.errors(traces) or [f"the command {ended.told}{f', last seen at {line}' if line else ''}"]
-        return Recording((*seen.events, {**end, "how": "error", "error": told[0]}))
+        errors = recording.errors(traces) or [f"the command {ended.told}"]
+        where = f"last seen at {line}" if line else "what it said of it stands in the terminal"
+        return Recording((*seen.events, {**end, "how": "error", "error": errors[0], "where": where}))
     if not seen.steps:
         return Recording((*seen.events, {**end, "how": "exit", "unseen": _unseen(seen, ended, traces)}))
     return seen
@@ -107,7 +108,9 @@ def _notes(seen: Recording, ended: launch.Ended, traces: Path) -> tuple[str, ...
         until = "what it did until then was judged" if seen.steps else "nothing of it could be judged"
         told += [f"the script failed by itself: {error}; {until}" for error in errors[:1]]
         told += [f"the script {how} before it had to be stopped; {until}"] * (not errors)
-    if others := recording.trained(traces) - 1:
+    if ended.failed and not seen.steps:
+        told.append(_unseen(seen, ended, traces))
+    if (others := recording.trained(traces) - 1) > 0:
         told.append(
             f"{others} more of its processes trained; the first rank, or else the one with most steps, is judged"
         )

@@ -69,6 +69,8 @@ def command(words: Sequence[str]) -> list[str]:
     if not words:
         raise SubjectError("no command was given; write it behind --: gonogo watch -- python train.py")
     first, rest = words[0], list(words[1:])
+    if len(words) == 1 and len(first.split()) > 1 and not Path(first).is_file():
+        raise SubjectError(f"one word was found, {first!r}; give its parts as words of their own, without quotes")
     if first in _PYTHONS:
         return [sys.executable, *rest]
     if first in _LAUNCHERS:
@@ -79,7 +81,7 @@ def command(words: Sequence[str]) -> list[str]:
             raise SubjectError(f"there is no script {first!r}.{near}")
         return [sys.executable, first, *rest]
     if shutil.which(first) is None:
-        near = did_you_mean(first, [*_PYTHONS, *_LAUNCHERS])
+        near = did_you_mean(first, [*_PYTHONS, *_LAUNCHERS]) or " As in: gonogo watch -- python train.py"
         raise SubjectError(f"there is no command {first!r}; give the one that starts the training.{near}")
     return list(words)
 
