@@ -1,11 +1,13 @@
 """When a watched process has shown enough."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gonogo.watch import process
+from gonogo.watch.inside import Watch
 from gonogo.watch.orders import Orders
 from gonogo.watch.tracer import Tracer
 
@@ -40,3 +42,21 @@ def test_where_there_is_an_optimizer_its_steps_are_waited_for(watched):
     tracer.steps = 2
     tracer.on_step[0]()
     assert stops
+
+
+def test_a_training_in_a_thread_of_its_own_is_followed_from_its_second_step():
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters())
+
+    def train():
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.ones(3, 2)).sum().backward()
+            optimizer.step()
+
+    with Watch() as watch:
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+    assert watch.recording.steps == 3
+    assert len(watch.recording.of("backward")) == 3

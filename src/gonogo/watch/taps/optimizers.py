@@ -1,5 +1,6 @@
 """Optimizers: every step, what it had in hand, and which parameters ever got a gradient."""
 
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ def install(tracer: Tracer) -> list[Undo]:
             number, done = tracer.optimizer(optimizer), (tracer.forwards, tracer.backwards)
             _stepped(tracer, optimizer, idle=work.get(number, (0, 0)) == done and not _with_gradient(optimizer))
             work[number] = done
+        elif not tracer.backwards:  # nothing trains where the watch began: this thread does, from the next step on
+            tracer.thread = threading.get_ident()
 
     def built(_: None, optimizer: Optimizer, *__: Any, **___: Any) -> None:
         introduce(tracer, optimizer)
