@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.watch.inside import Watch, record
 from gonogo.watch.taps import optimizers
+from gonogo.watch.taps.checkpoints import content
 
 
 @pytest.fixture
@@ -209,6 +210,12 @@ def test_a_state_dict_without_a_tensor_is_told_from_other_files(parts, tmp_path)
             torch.save(thing, tmp_path / "file.pt")
 
     assert [event["holds"] for event in record(save).of("save")] == ["no weights", "weights", "mapping"]
+
+
+def test_the_states_of_several_optimizers_are_told_from_other_lists():
+    state = torch.optim.SGD([torch.zeros(1)], 0.1).state_dict()
+    several = {"a": [state, state], "b": {"generator": state, "critic": state}, "c": [state, 1], "d": []}
+    assert [content(one) for one in several.values()] == ["optimizer", "optimizer", "list", "list"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Checkpoints: what is written and read, and weights that are kept as the best but go on changing."""
 
 import functools
+import itertools
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from gonogo.watch.patch import Undo, quietly, tap
 from gonogo.watch.tracer import Tracer
 
+FEW = 8  # of many things of one kind, so many are looked at
 DEPTH = 30  # frames of the script that are looked at
 TICK = 1.0  # second: the clock of a file system may be coarse, and behind that of the process
 
@@ -60,7 +62,14 @@ def content(thing: Any) -> str:
         return _mapping(thing)
     if isinstance(thing, Tensor) and thing.dtype is torch.uint8 and thing.ndim == 1 and thing.numel() > 1000:
         return "random state"
-    return type(thing).__name__
+    return _alike(thing) or type(thing).__name__
+
+
+def _alike(things: Any) -> str:
+    """What each of several is, such as the state_dicts of several optimizers; nothing where they differ."""
+    first = list(itertools.islice(things, FEW)) if isinstance(things, list | tuple) else []
+    kinds = {content(one) for one in first}
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def _mapping(thing: Mapping[Any, Any]) -> str:
@@ -72,7 +81,10 @@ def _mapping(thing: Mapping[Any, Any]) -> str:
         return "scaler"
     if not thing and hasattr(thing, "_metadata"):  # the mark of Module.state_dict()
         return "no weights"
-    return "weights" if thing and all(isinstance(value, Tensor) for value in thing.values()) else "mapping"
+    if thing and all(isinstance(value, Tensor) for value in thing.values()):
+        return "weights"
+    inside = _alike(list(itertools.islice(thing.values(), FEW)))
+    return inside if inside in ("optimizer", "scheduler") else "mapping"
 
 
 class _Kept:
