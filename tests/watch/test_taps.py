@@ -199,6 +199,24 @@ def test_weights_that_are_kept_by_reference_are_found_by_their_memory(parts, cop
     assert len(record(loop).of("best")) == told
 
 
+@pytest.mark.parametrize(("trained", "told"), [(True, 0), (False, 1)])
+def test_the_best_of_several_models_in_training_may_be_named(parts, trained, told):
+    model, _optimizer, x, _y = parts
+    twin = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1) if trained else parts[1]
+
+    def loop():
+        for _ in range(3):
+            train(parts, 2)
+            train((twin, optimizer, *parts[2:]), 2)
+            with torch.no_grad():
+                model(x), twin(x)
+            best_model = model
+        return best_model
+
+    assert len(record(loop).of("best")) == told
+
+
 def test_a_state_dict_without_a_tensor_is_told_from_other_files(parts, tmp_path):
     class Listed(nn.Module):
         def __init__(self):

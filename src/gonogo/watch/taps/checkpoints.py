@@ -103,8 +103,10 @@ class _Kept:
         named = list(_named_best(sys._getframe(1)))
         models = self.tracer.all_of("model") if named else []
         live = {p.data_ptr() for _, model in models for p in model.parameters() if p.numel()}
+        groups = [group for _, optimizer in self.tracer.all_of("optimizer") for group in optimizer.param_groups]
+        alone = _without_siblings([model for _, model in models], {id(p) for group in groups for p in group["params"]})
         for name, thing in named:
-            if not _shares(thing, live, {id(model) for _, model in models}):
+            if not _shares(thing, live, alone):
                 continue
             first = self.seen.setdefault((name, id(thing)), self.tracer.steps)
             if self.tracer.steps > first and name not in self.told:
@@ -137,6 +139,14 @@ def _named_best(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
                         if "best" in inner.lower():
                             yield f"self.{inner}", kept
         frame = frame.f_back
+
+
+def _without_siblings(models: list[nn.Module], held: set[int]) -> set[int]:
+    """The ids of models beside which no other of equal shapes is trained: of several, a script may name the best."""
+    weights = {id(model): list(model.parameters()) for model in models}
+    trained = {tuple(map(id, ps)): [p.shape for p in ps] for ps in weights.values() if any(id(p) in held for p in ps)}
+    shapes = list(trained.values())
+    return {number for number, ps in weights.items() if shapes.count([p.shape for p in ps]) < 2}
 
 
 def _shares(thing: Any, live: set[int], models: set[int]) -> bool:
