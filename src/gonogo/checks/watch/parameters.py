@@ -7,6 +7,7 @@ from gonogo.core.check import Effort, check, fault
 from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
+from gonogo.training.recording import Recording
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
@@ -81,10 +82,13 @@ def parameters(session: Session) -> Observation:
     }
     told = [(row.name, "in no optimizer that steps") for row in outside]
     told += [(row.name, "no gradient" if row.called else "never called") for row in bare]
-    names = {event["model"]: event["name"] for event in recording.of("model")}
-    told += [(names[number], "a whole model, in no optimizer that steps") for number in others]
+    told += [(_named(recording, number), "a whole model, in no optimizer that steps") for number in others]
     table = Table("Parameters", ("parameter", "finding"), tuple(told))
     return evidence.observed(measured, [table, evidence.optimizers(recording)])
+
+
+def _named(recording: Recording, model: int) -> str:
+    return next(event["name"] for event in recording.of("model") if event["model"] == model)
 
 
 def _with(subject: Subject, **fields: object) -> Subject:
