@@ -86,7 +86,31 @@ def test_overrides_reach_what_refers_to_them():
 
 
 def test_of_the_trainer_what_shapes_learning_is_kept_and_its_devices_are_not():
-    assert session("config.yaml").claims.max_norm == 0.5
+    claims = session("config.yaml").claims
+    assert (claims.max_norm, claims.total_steps) == (0.5, 8)
+
+
+STOP = "_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val_los"
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "waited"),
+    [
+        (f"callbacks: {{stop: {{{STOP}}}, none: null}}", ["val_los"]),
+        (f"callbacks: {{stop: {{{STOP}}}, own: {{_target_: written.Logs}}}}", []),  # which may log it
+        ("callbacks: {stop: {_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: '${lr}'}}", []),
+    ],
+)
+def test_callbacks_of_a_configuration_wait_for_their_metrics(tmp_path, callbacks, waited):
+    (tmp_path / "config.yaml").write_text(f"{HYDRA}{callbacks}\n")
+    found = [getattr(one, "monitor", None) for one in session("config.yaml").model.trainer.callbacks]
+    assert [one for one in found if one] == waited
+
+
+def test_callbacks_of_a_lightning_cli_file_have_short_names(tmp_path):
+    listed = "[{class_path: EarlyStopping, init_args: {monitor: val_los}}]"
+    (tmp_path / "cli.yaml").write_text(CLI.replace("callbacks: null", f"callbacks: {listed}"))
+    assert "val_los" in [getattr(one, "monitor", None) for one in session("cli.yaml").model.trainer.callbacks]
 
 
 def test_another_configuration_is_built_with_what_refers_to_the_change():

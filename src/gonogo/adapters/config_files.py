@@ -7,7 +7,7 @@ import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gonogo.adapters.hydra_files import composed, find_project_root, imported
-from gonogo.adapters.lightning.hooks import quiet_trainer
+from gonogo.adapters.lightning.hooks import own_trainer
+from gonogo.adapters.lightning.monitors import wait
 from gonogo.core.profile import parse_yaml
 from gonogo.errors import SubjectError, did_you_mean
 from gonogo.training.blame import origin
@@ -28,7 +29,7 @@ _BUILT = ("model", *_DATA, "trainer", "optimizer", "lr_scheduler")
 _REFERENCE = re.compile(r"\$\{(\w+)")
 # Of a Trainer's arguments, those that shape what is learned.
 _LEARNED = ("max_epochs", "max_steps", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
-_LEARNED = (*_LEARNED, "precision")
+_LEARNED = (*_LEARNED, "precision", "limit_train_batches")
 _WHOLE = ("max_epochs", "max_steps", "accumulate_grad_batches")
 _NAMED_ELSEWHERE = (
     "Classes that a script names itself must be named here as well, or SUBJECT be a function of the script"
@@ -105,9 +106,20 @@ class Written:
                 what = f"{type(given[name]).__name__} {given[name]!r} was found; expected a whole number"
                 raise SubjectError(f"{self.text}: trainer.{name}: {what}")
         try:
-            return quiet_trainer(module, **given)
+            trainer = own_trainer(module, **given)
+            wait(trainer, list(self._callbacks()))
+            return trainer
         except Exception as error:
             raise SubjectError(f"{self.text}: trainer: {type(error).__name__}: {error}") from error
+
+    def _callbacks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """(class, arguments) of each, in the places of LightningCLI and of Hydra's templates."""
+        for section in (self.content["trainer"], self.content):
+            found = (section.get("init_args") or section).get("callbacks") or []
+            nodes = found.values() if isinstance(found, Mapping) and target(found) is None else found
+            for node in nodes if isinstance(nodes, list | ValuesView) else [nodes]:
+                if isinstance(node, Mapping):
+                    yield target(node) or "", arguments(node)
 
     def _made(self, node: Any, where: str) -> Any:
         """Objects for every mapping that names one, from the inside out."""

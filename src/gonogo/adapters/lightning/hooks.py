@@ -62,6 +62,13 @@ def quiet_trainer(module: Any, **given: Any) -> Any:
     return trainer
 
 
+def own_trainer(module: Any, **given: Any) -> Any:
+    """The author's own, by the arguments of a configuration: how long it trains, and what it waits for, is theirs."""
+    trainer = quiet_trainer(module, **{"max_epochs": None, "logger": True, **given})
+    vars(trainer).pop(_QUIET)
+    return trainer
+
+
 def is_quiet(trainer: Any) -> bool:
     """Is it a stand-in, and not its author's own?"""
     return _QUIET in vars(trainer)
