@@ -1,7 +1,7 @@
 """What the events of a recording mean together: passes, evaluations, parameters. Pure reading, no torch."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,19 +75,27 @@ def trained(recording: Recording) -> set[int]:
 
 def evaluations(recording: Recording) -> list[Pass]:
     """Passes over other data than is trained on, into which nothing else came: no other batch, no backward, no step."""
+    return [one for on_training_data, one in _looks(recording) if not on_training_data]
+
+
+def rehearsals(recording: Recording) -> list[Pass]:
+    """The same over data that is trained on, in evaluation mode and with a loss function."""
+    scored = {event["pass"] for event in recording.of("scored")}
+    return [
+        one
+        for on_training_data, one in _looks(recording)
+        if on_training_data and one.number in scored and not any(call["training"] or call["grad"] for call in one.calls)
+    ]
+
+
+def _looks(recording: Recording) -> Iterator[tuple[bool, Pass]]:
+    """(is it data that is trained on, pass) for all that evaluate."""
     found, told = passes(recording), loaders(recording)
     trained_on = {told[one.loader]["dataset"] for one in found if one.trains and one.loader in told}
     apart = _undisturbed(recording)
-    return [
-        one
-        for one in found
-        if one.closed
-        and one.calls
-        and not one.trains
-        and one.number in apart
-        and one.loader in told
-        and told[one.loader]["dataset"] not in trained_on
-    ]
+    for one in found:
+        if one.closed and one.calls and not one.trains and one.number in apart and one.loader in told:
+            yield told[one.loader]["dataset"] in trained_on, one
 
 
 def _undisturbed(recording: Recording) -> set[int]:

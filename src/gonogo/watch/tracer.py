@@ -35,6 +35,7 @@ class Tracer:
         self.stepping = False  # is an optimizer at work, and any backward pass one of its own closure?
         self.weighed = 0.0  # when the memory of the process was last read
         self.evaluated = False  # was there a pass without gradient since the last step?
+        self.scored: int | None = None  # the last pass in which a loss was taken without gradient
         self.moved: dict[int, int] = {}  # the last step of each optimizer
         self.dropping: set[int] = set()  # ids of the models in which torch.nn.functional drops something
         self.called: set[int] = set()  # ids of the modules that took part in a forward pass

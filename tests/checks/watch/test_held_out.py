@@ -1,5 +1,7 @@
 """Which ways to cut data are accused: only those that let the evaluation read what is trained on."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -14,19 +16,20 @@ from gonogo.watch.inside import record
 DATA = TensorDataset(torch.randn(40, 3), torch.arange(40) % 2)
 
 
-def fit(train, evaluated):
-    """Train on a loader, then evaluate on others."""
+def fit(train, evaluated, epochs=1):
+    """Train on a loader, then evaluate on others, and so on."""
     model = nn.Linear(3, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for x, y in train:
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    model.eval()
-    with torch.no_grad():
-        for loader in evaluated:
-            for x, _ in loader:
-                model(x)
+    for _ in range(epochs):
+        model.train()
+        for x, y in train:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for x, y in itertools.chain(*evaluated):
+                nn.functional.cross_entropy(model(x), y)
 
 
 def judged(loop) -> Status:
@@ -41,6 +44,7 @@ def sampled(numbers):
     return DataLoader(DATA, 8, sampler=SubsetRandomSampler(numbers))
 
 
+OTHER = DataLoader(TensorDataset(torch.randn(8, 3), torch.arange(8) % 2), 8)
 WHOLE, FIRST, LAST = DataLoader(DATA, 8), range(30), range(30, 40)
 
 
@@ -54,12 +58,21 @@ WHOLE, FIRST, LAST = DataLoader(DATA, 8), range(30), range(30, 40)
         (WHOLE, [part(LAST)], Status.WARN),
         (part(FIRST), [part(range(20)), part(LAST)], Status.PASS),
         (part(FIRST), [WHOLE, part(LAST)], Status.PASS),
-        (part(FIRST), [DataLoader(TensorDataset(torch.randn(8, 3), torch.zeros(8)), 8)], Status.SKIP),
+        (part(FIRST), [OTHER], Status.SKIP),
     ],
     ids=["cut", "samplers", "samplers cross", "one crosses", "whole", "error on training data", "prediction", "other"],
 )
 def test_parts_that_cross_are_found(train, evaluated, status):
     assert judged(lambda: fit(train, evaluated)) is status
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "epochs", "status"),
+    [([WHOLE], 2, Status.WARN), ([WHOLE], 1, Status.SKIP), ([WHOLE, OTHER], 2, Status.PASS), ([], 2, Status.SKIP)],
+    ids=["alone", "a validation may follow", "and a validation", "never"],
+)
+def test_the_error_on_training_data_is_no_validation(evaluated, epochs, status):
+    assert judged(lambda: fit(WHOLE, evaluated, epochs)) is status
 
 
 def test_folds_of_a_cross_validation_do_not_leak():

@@ -13,7 +13,7 @@ from gonogo.training.session import Session
 from gonogo.training.subject import Subject
 from gonogo.watch import evidence
 from gonogo.watch.evidence import Pass
-from gonogo.watch.recorded import followed, recorded
+from gonogo.watch.recorded import altered, followed, recorded
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ def held_out(session: Session) -> Observation:
 
     What: compares the samples, by their numbers, of each evaluation and of the training pass before it, where both are
         parts (Subset, random_split, SubsetRandomSampler) of one data set. `leaked` is the largest share of an
-        evaluation's samples that is trained on too, where the parts cross. Where one lies within the other,
-        `none_apart` is 1 if no evaluation reads other samples only.
+        evaluation's samples that is trained on too, where the parts cross. Where one lies within the other, or
+        the training data itself is read in evaluation mode with a loss function, `none_apart` is 1 if no evaluation
+        reads other samples only.
     Why: the score is that of memory. It is too good by an unknown amount, and the best epoch is chosen by it.
     Fix: cut the data once, by one permutation, and keep the parts; give the training loader its part and not the whole.
     Shapes: any.
@@ -54,7 +55,7 @@ def held_out(session: Session) -> Observation:
     Source: ours; Kapoor and Narayanan 2023, doi:10.1016/j.patter.2023.100804.
     """
     recording = recorded(session.subject)
-    pairs = list(_pairs(recording))
+    pairs = [*_pairs(recording), *_rehearsed(recording)]
     if not pairs:
         raise NotApplicable("no evaluation on a part of the data set that is trained on was seen")
     worst = max(pairs, key=lambda pair: pair.leak)
@@ -87,6 +88,20 @@ def _pairs(recording: Recording) -> Iterator[_Pair]:
                 yield _Pair(one, before[-1], common[key]["shared"], (size, other))
 
 
+def _rehearsed(recording: Recording) -> Iterator[_Pair]:
+    """Evaluations on the very data that is trained on, before training went on, where nothing else is evaluated."""
+    loaders, trained = evidence.loaders(recording), evidence.trained(recording)
+    training = {loaders[one.loader]["dataset"]: one for one in evidence.passes(recording) if one.trains}
+    calls = [call for call in recording.of("call") if call["model"] in trained and not call["grad"]]
+    if any(call.get("pass") is None for call in calls):  # tensors, or a loader of another kind
+        return
+    for one in evidence.rehearsals(recording):
+        if one.calls[-1]["step"] < recording.steps and any(call["model"] in trained for call in one.calls):
+            data = loaders[one.loader]
+            size = data.get("samples") or 0
+            yield _Pair(one, training[data["dataset"]], size, (size, size))
+
+
 def _overlapping(subject: Subject, shared: int) -> Subject:
     loaders = [event["dataset"] for event in recorded(subject).of("loader")]
     event = {"kind": "overlap", "step": 0, "data": [loaders[-1], loaders[0]], "shared": shared, "sizes": [48, 160]}
@@ -97,6 +112,15 @@ def _overlapping(subject: Subject, shared: int) -> Subject:
 def the_parts_are_cut_by_two_permutations(subject: Subject) -> Subject:
     """A second random_split gives the validation part."""
     return _overlapping(subject, 36)
+
+
+@fault(toy="watched", expect=Status.WARN)
+def the_training_loader_is_evaluated(subject: Subject) -> Subject:
+    """evaluate(model, train_loader), at the end of each epoch."""
+    passes = {one.number for one in evidence.evaluations(recorded(subject))}
+    scored = [{"kind": "scored", "step": 1, "pass": number} for number in passes]
+    same = altered(subject, "loader", dataset=0)
+    return followed(same, *scored)
 
 
 @fault(toy="watched", expect=Status.WARN)

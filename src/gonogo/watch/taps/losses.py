@@ -64,6 +64,9 @@ def note(tracer: Tracer, name: str, scores: Tensor, target: Tensor, counted: lis
     if name in COUNTED and torch.is_grad_enabled() and counted[0] < LABELS:
         counted[0] += 1
         _count_labels(tracer, target)
+    if not torch.is_grad_enabled() and tracer.reading not in (None, tracer.scored):
+        tracer.scored = tracer.reading
+        tracer.emit("scored", **{"pass": tracer.reading})
     if not tracer.sampled or not isinstance(scores, Tensor) or not isinstance(target, Tensor):
         return
     facts: dict[str, Any] = {"loss": name, "made_by": made_by(scores), "pass": tracer.reading}
