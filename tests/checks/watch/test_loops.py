@@ -1,5 +1,7 @@
 """Loops of many manners in a few lines each: those that are right are not accused, those that are wrong are named."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -608,6 +610,46 @@ def test_an_evaluation_without_a_loader_runs_in_evaluation_mode(mode, every, sta
                         model(x)
 
     assert statuses(loop)["watch.evaluation-mode"] is status
+
+
+@pytest.mark.parametrize(("mode", "found"), [(False, []), (True, ["watch.evaluation-mode"])])
+def test_an_average_of_the_weights_is_evaluated_in_evaluation_mode(mode, found):
+    x, y = data()
+    model = network()
+    average = copy.deepcopy(model).train(mode)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train, valid = DataLoader(TensorDataset(x, y), 16, shuffle=True), DataLoader(TensorDataset(x + 1, y), 16)
+
+    def loop():
+        for _ in range(6):
+            for a, b in train:
+                optimizer.zero_grad()
+                functional.cross_entropy(model(a), b).backward()
+                optimizer.step()
+            with torch.no_grad():
+                for a, _ in valid:
+                    average(a)
+
+    assert failed(loop) == found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("epochs", "found"), [([[0], [1], [2]], []), ([[], [], []], ["watch.schedule"])])
+def test_a_schedule_that_is_given_the_epoch_may_be_stepped_at_its_beginning(epochs, found):
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+
+    def loop():
+        for epoch in epochs:
+            schedule.step(*epoch)
+            for _ in range(STEPS // 3):
+                optimizer.zero_grad()
+                functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+    assert failed(loop) == found
 
 
 @pytest.mark.parametrize(("scored", "status"), [(False, Status.WARN), (True, Status.FAIL)])

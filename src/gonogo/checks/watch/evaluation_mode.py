@@ -29,13 +29,14 @@ ROW = 5  # forward passes of an evaluation, and steps for each of them
 def evaluation_mode(session: Session) -> Observation:
     """Evaluation runs in evaluation mode | Evaluation runs as training does
 
-    What: an evaluation is a pass over a loader of other data than those trained on, in which a trained model ran and
-        nothing was differentiated. `in_training_mode` counts those in which modules with dropout or batch normalisation
-        were in training mode; `under_gradient` those that recorded a graph for nothing. `apart` counts, where no loader
-        tells, what looks like an evaluation in training mode: five forward passes in a row without gradient, now and
-        then, not at every step as those of a teacher are; and passes in training mode over data of their own, where
-        other data is evaluated in evaluation mode. `dropped` counts calls of torch's dropout functions that were
-        at work in evaluation mode, without gradient: their `training` is True where it is not given.
+    What: an evaluation is a pass over a loader of other data than those trained on, in which a trained model, or a copy
+        of one, ran and nothing was differentiated. `in_training_mode` counts those in which modules with dropout or
+        batch normalisation were in training mode; `under_gradient` those that recorded a graph for nothing. `apart`
+        counts, where no loader tells, what looks like an evaluation in training mode: five forward passes in a row
+        without gradient, now and then, not at every step as those of a teacher are; and passes in training mode over
+        data of their own, where other data is evaluated in evaluation mode. `dropped` counts calls of torch's dropout
+        functions that were at work in evaluation mode, without gradient: their `training` is True where it is not
+        given.
     Why: the score is that of a random, thinned-out model, and batch normalisation learns the held-out data.
     Fix: model.eval() and torch.no_grad() before the loop, model.train() after it; F.dropout(x, p, self.training).
     Shapes: any.
@@ -44,14 +45,16 @@ def evaluation_mode(session: Session) -> Observation:
     """
     recording = recorded(session.subject)
     trained = evidence.trained(recording)
-    found = [one for one in evidence.evaluations(recording) if any(call["model"] in trained for call in one.calls)]
+    copies = _copies(recording, trained)
+    found = [one for one in evidence.evaluations(recording) if any(call["model"] in copies for call in one.calls)]
     apart = _apart(recording, trained, {one.number for one in found})
     dropped = recording.of("dropped")
     if not found and not apart and not dropped:
         raise NotApplicable("no evaluation over a loader of its own was seen; give more --steps if there is one")
-    wrong = [one for one in found if _varies(one, trained)]
+    wrong = [one for one in found if _varies(one, copies)]
     meant = _on_data_of_their_own(recording, found, wrong)
-    graphs = [one for one in found if all(call["grad"] for call in one.calls if call["model"] in trained)]
+    asked = {one.number: [call["grad"] for call in one.calls if call["model"] in trained] for one in found}
+    graphs = [one for one in found if asked[one.number] and all(asked[one.number])]
     measured = {
         "in_training_mode": Measurement(len(wrong) - len(meant), "{evaluation}", n=len(found)),
         "dropped": Measurement(len(dropped), "{call}"),
@@ -66,6 +69,12 @@ def evaluation_mode(session: Session) -> Observation:
     rows += [("", len(calls), "training", evidence.lines(calls)) for calls in apart]
     rows += [("", len(dropped), "evaluation, with dropout", evidence.lines(dropped))] * bool(dropped)
     return evidence.observed(measured, [Table("Evaluations", ("pass", "batches", "mode", "line"), tuple(rows))])
+
+
+def _copies(recording: Recording, trained: set[int]) -> set[int]:
+    """The trained models and those of the same parameters, by name and size: averages of them, say."""
+    form = {n: [(row.name, row.elements) for row in rows] for n, rows in evidence.parameters(recording).items()}
+    return {number for number in form if any(form[number] == form[one] for one in trained)}
 
 
 def _varies(one: Pass, trained: set[int]) -> bool:

@@ -31,11 +31,12 @@ def schedule(session: Session) -> Observation:
     """Schedules are stepped as long as they are | Schedules are stepped too early, too often, too rarely or never
 
     What: compares the steps of each scheduler with those of its optimizer. `early` counts schedulers that stepped once
-        before the optimizer's first step (not asked after a checkpoint was read, or under loss scaling, which skips
-        steps). `never` counts those that did not step in a script that reached its end, or in three epochs. `astray`
-        are those that go on for an optimizer whose parameters a newer one moves by now. `overrun` is how far a cosine
-        went beyond its end within what was meant to be its unit: one epoch. `ticks_per_step` is the number of its steps
-        per optimizer step, where its length is the number of optimizer steps of the whole script.
+        before the optimizer's first step (not asked where the epoch is given to step(), after a checkpoint was read, or
+        under loss scaling, which skips steps). `never` counts those that did not step in a script that reached its end,
+        or in three epochs. `astray` are those that go on for an optimizer whose parameters a newer one moves by now.
+        `overrun` is how far a cosine went beyond its end within what was meant to be its unit: one epoch.
+        `ticks_per_step` is the number of its steps per optimizer step, where its length is the number of optimizer
+        steps of the whole script.
     Why: T_max in epochs and a step per batch: the rate swings up and down. T_max in steps and a step per epoch: the
         rate never falls.
     Fix: build a new schedule with each new optimizer; count the length in the unit in which step() is called, and call
@@ -81,7 +82,7 @@ def _one(built: Event, ticks: list[Event], recording: Recording) -> dict[str, fl
         "step"
     )
     length, first = _length(built), steps[0]["step"]
-    before = [tick for tick in ticks if tick["step"] <= first]
+    before = [tick for tick in ticks if tick["step"] <= first and not tick.get("given")]
     excused = bool(recording.of("scale", "load"))
     training = [one for one in evidence.passes(recording) if one.trains]
     epochs = sum(one.complete for one in training)

@@ -34,7 +34,7 @@ def _outermost(tracer: Tracer, inside: list[int], told: Any) -> Any:
             finally:
                 inside[0] -= 1
             if inside[0] == 0 and tracer.here:
-                told(tracer, self)
+                told(tracer, self, any(value is not None for value in (*given, *named.values())))
             return answer
 
         return tapped
@@ -43,7 +43,7 @@ def _outermost(tracer: Tracer, inside: list[int], told: Any) -> Any:
 
 
 @quietly
-def introduce(tracer: Tracer, scheduler: Any) -> None:
+def introduce(tracer: Tracer, scheduler: Any, _: bool = False) -> None:
     """Tell of a scheduler when it is built."""
     number, new = tracer.number("scheduler", scheduler)
     if new:
@@ -54,8 +54,8 @@ def introduce(tracer: Tracer, scheduler: Any) -> None:
 
 
 @quietly
-def note(tracer: Tracer, scheduler: Any) -> None:
-    """Tell of one step."""
+def note(tracer: Tracer, scheduler: Any, given: bool) -> None:
+    """Tell of one step, and whether it was given an epoch or a metric to go by."""
     introduce(tracer, scheduler)
     number, _ = tracer.number("scheduler", scheduler)
-    tracer.emit("tick", scheduler=number, last_epoch=int(getattr(scheduler, "last_epoch", -1)))
+    tracer.emit("tick", scheduler=number, last_epoch=int(getattr(scheduler, "last_epoch", -1)), given=given)
