@@ -521,6 +521,21 @@ def test_the_first_window_of_accumulation_is_whole(last, status):
     assert statuses(loop)["watch.clearing"] is status
 
 
+def test_a_second_backward_pass_may_begin_after_some_steps():
+    x, y = data()
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop():
+        for step in range(STEPS):
+            for _ in range(1 + (step > 2)):
+                functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert statuses(loop)["watch.clearing"] is Status.PASS
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_two_optimizers_may_take_turns_over_the_same_parameters(first):
     x, y = data()

@@ -91,7 +91,7 @@ def _repeated(steps: list[Event]) -> float:
 def _first_window(steps: list[Event]) -> float:
     gaps = [b["backwards"] - a["backwards"] for a, b in pairwise(steps)]
     (usual, times), *_ = Counter(gaps).most_common(1) or [(1, 0)]
-    if len(gaps) < WINDOWS or times < 0.8 * len(gaps) or usual < 2:
+    if len(gaps) < WINDOWS or times < 0.8 * len(gaps) or usual < 2 or gaps[0] != usual:
         return 1.0
     return min(steps[0]["backwards"] / usual, 1.0)
 
