@@ -64,7 +64,7 @@ def test_the_first_rank_that_trained_is_judged_and_a_torn_line_is_left_out(tmp_p
         (launch.Ended(0), False, "exit code 0"),
         (launch.Ended(1), True, "exit code 1"),
         (launch.Ended(-11), True, "killed by SIGSEGV"),
-        (launch.Ended(-9), True, "where memory runs out"),
+        (launch.Ended(-9), True, "SIGKILL (out of memory?)"),
         (launch.Ended(139), True, "exit code 139"),
         (launch.Ended(-40), True, "killed by signal 40"),
         (launch.Ended(-15), False, "killed by SIGTERM"),

@@ -60,3 +60,9 @@ def test_a_training_in_a_thread_of_its_own_is_followed_from_its_second_step():
         thread.join()
     assert watch.recording.steps == 3
     assert len(watch.recording.of("backward")) == 3
+
+
+def test_an_error_that_quotes_a_traceback_of_another_process_is_told_by_its_first_and_last_words():
+    quoted = "Caught in worker 0.\nOriginal Traceback (most recent call last):\n  File x\nKeyError: 3\n"
+    assert process._told(ValueError(quoted)) == "ValueError: Caught in worker 0. KeyError: 3"
+    assert process._told(ValueError("two\nlines")) == "ValueError: two lines"

@@ -57,7 +57,7 @@ def _named(number: int) -> str:
         name = signal.Signals(number).name
     except ValueError:  # those for real-time use have none
         return f"signal {number}"
-    return f"{name}, as happens where memory runs out" if number == signal.SIGKILL else name
+    return f"{name} (out of memory?)" if number == signal.SIGKILL else name
 
 
 def command(words: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import itertools
 import os
 import sys
 import warnings
@@ -86,6 +87,12 @@ def _end(tracer: Tracer) -> None:
         if isinstance(error, KeyboardInterrupt):
             tracer.end("interrupt")
         elif error is not None:
-            shown = redact(f"{type(error).__name__}: {error}")[:500]
-            tracer.end("error", error=shown, where=failing(error.__traceback__))
+            tracer.end("error", error=redact(_told(error))[:500], where=failing(error.__traceback__))
     tracer.end("exit")
+
+
+def _told(error: BaseException) -> str:
+    """An error in one line; of another process, whose traceback it quotes, what it says first and last."""
+    lines = [line.strip() for line in f"{type(error).__name__}: {error}".splitlines() if line.strip()]
+    before = list(itertools.takewhile(lambda line: "Traceback (most recent call last)" not in line, lines))
+    return " ".join(lines if before == lines else [*before, lines[-1]])

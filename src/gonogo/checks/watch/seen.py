@@ -50,8 +50,8 @@ def seen(session: Session) -> Observation:
         says of everything that the watch knows how often it happened, so also what it has not seen.
     Why: what does not happen in the first steps is not judged: an evaluation that comes after an hour, a checkpoint,
         the end of a schedule. A GO says nothing about it. Of one or two steps most checks have nothing to say.
-    Fix: mend the error, which the script has told in the terminal; give more steps with `gonogo watch --steps N`, or
-        make epochs shorter for this one run.
+    Fix: if the script failed, mend what it told in the terminal; else give more steps with `gonogo watch --steps N`,
+        or make epochs shorter for this one run.
     Shapes: any.
     Units: steps: {step}; errors: {error}; losses: {value}.
     Source: ours.
@@ -60,7 +60,7 @@ def seen(session: Session) -> Observation:
     values = [event for event in recording.of("backward") if "value" in event]
     rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
     ends = [event for event in recording.of("end") if event["how"] == "error"]
-    rows = [(event["error"], event["where"]) for event in ends] + rows
+    failed = Table("How it failed", ("error", "where"), tuple((event["error"], event["where"]) for event in ends))
     if not recording.steps and not ends:
         raise SubjectError((recording.last("end") or {}).get("unseen", "no optimizer step was seen"))
     measured = {
@@ -68,7 +68,7 @@ def seen(session: Session) -> Observation:
         "errors": Measurement(len(ends), "{error}"),
         "losses": Measurement(len(values), "{value}"),
     }
-    return observed(measured, [Table("What was seen", ("event", "times"), tuple(rows))])
+    return observed(measured, [*[failed] * bool(ends), Table("What was seen", ("event", "times"), tuple(rows))])
 
 
 @fault(expect=Status.WARN, toy="watched")
