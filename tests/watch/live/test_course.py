@@ -215,27 +215,28 @@ def test_a_training_inside_another_is_no_part_of_it(tmp_path):
     assert [looks(tmp_path / name)[-1]["step"] for name in ("outer", "inner")] == [30, 20]
 
 
-def growing(step, loss):
-    return loss + 1 + step / 10
+def step_of_a_rival(run, weight, other):
+    weight.sum().backward()
+    other.step()
 
 
-def test_a_loss_that_grows_is_told_unless_another_optimizer_or_data_set_plays_along(tmp_path):
-    with (run := Run()).watch(tmp_path / "one"):
-        run.train(270, growing)
-    with (run := Run()).watch(tmp_path / "rollouts"):
-        for steps in (100, 270):
-            run.loader = Run().loader
-            run.train(steps, growing)
-    other = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+BETWEEN = {
+    "nothing": (lambda *_: None, True),
+    "a step for the same loss": (lambda run, weight, other: other.step(), True),
+    "a step of a rival": (step_of_a_rival, False),
+    "another data set": (lambda run, *_: setattr(run, "loader", Run().loader), False),
+}
 
-    def played(step, loss):
-        other.step()
-        return growing(step, loss)
 
-    with (run := Run()).watch(tmp_path / "two"):
-        run.train(270, played)
-    assert "divergence" in findings(tmp_path / "one")
-    assert findings(tmp_path / "two") == findings(tmp_path / "rollouts") == []
+@pytest.mark.parametrize(("between", "told"), BETWEEN.values(), ids=BETWEEN)
+def test_a_loss_that_grows_is_told_unless_another_optimizer_or_data_set_plays_along(tmp_path, between, told):
+    run, weight = Run(), nn.Parameter(torch.zeros(1))
+    other = torch.optim.SGD([weight])
+    with run.watch(tmp_path):
+        while run.steps < 260:
+            run.train(run.steps + 20, lambda step, loss: loss + 1 + step**2 / 10)
+            between(run, weight, other)
+    assert ("divergence" in findings(tmp_path)) is told
 
 
 def test_a_loss_whose_fall_was_before_the_log_need_not_fall(tmp_path):

@@ -77,7 +77,8 @@ class Live:
         self._undo = [handle.remove for handle in self.gates.handles]
         self.optimizers = list(optimizers)
         self.detectors = Detectors(self.settings)
-        self._rivals = len(self.optimizers) > 1  # of two that play against each other none need fall
+        self._rivals = False  # of two optimizers that play against each other none need fall
+        self._last: tuple[Optimizer | None, int] = None, 0  # that stepped, and the backward passes before
         patch.MISTAKES.tell = lambda where, error: self._mistake(f"{where}: {type(error).__name__}: {error}")
         with self._safely("recall"):
             self._recall(steps_done(self.optimizers[0]) if start is None else start)
@@ -87,9 +88,9 @@ class Live:
             self._undo += self.ears.install()
             # A compiled step calls them, and does not try to compile them.
             stepped: Any = torch.compiler.disable(self._stepped)
-            another: Any = torch.compiler.disable(self._another)
+            any_stepped: Any = torch.compiler.disable(self._any_stepped)
             self._undo += [one.register_step_post_hook(stepped).remove for one in self.optimizers]
-            self._undo.append(register_optimizer_step_post_hook(another).remove)
+            self._undo.append(register_optimizer_step_post_hook(any_stepped).remove)
             self._receive()
             threading.Thread(target=self._watch_loader, name="gonogo-watch", daemon=True).start()
 
@@ -180,8 +181,13 @@ class Live:
         with self._safely("ranks"):
             self.stop = self.stop or self._agreed()
 
-    def _another(self, optimizer: Optimizer, *_: Any) -> None:
-        self._rivals = self._rivals or all(optimizer is not one for one in self.optimizers)
+    def _any_stepped(self, optimizer: Optimizer, *_: Any) -> None:
+        """Optimizers that share a loss step after one backward pass; those of rivals have one each."""
+        if self.ears.here:
+            heard, self.ears.backwards = self.ears.backwards, 0
+            last, before = self._last
+            self._last = optimizer, heard
+            self._rivals |= last not in (None, optimizer) and (min(heard, before) > 0 or max(heard, before) > 1)
 
     def _agreed(self) -> Finding | None:
         """What should end the training now."""

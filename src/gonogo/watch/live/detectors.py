@@ -14,7 +14,7 @@ from itertools import pairwise
 from gonogo.core.watch_settings import WatchSettings
 
 WINDOW = 50  # losses
-RISE, CREEP = 3.0, 1.5  # of the loss over its start, for four windows: after a fall, and without one
+RISE = 3.0  # of the loss over its start, for four windows
 FALL, CALM = 0.05, 0.95  # of the start: a fall that shows that weights move, and the least of four windows that do not
 NOISE = 1.4826 * 1.2533  # standard error of a median from its median absolute deviation, times sqrt(n)
 SPIKE = 10.0  # scaled median absolute deviations
@@ -85,7 +85,7 @@ class Trend:
         self.start: list[float] = []
         self.recent: deque[float] = deque(maxlen=4 * WINDOW)
         self.fresh = self.flat = self.judged = 0
-        self.fallen = False
+        self.fallen, self.lowest = False, math.inf
 
     def see(self, look: Look) -> tuple[str, str] | None:
         """(kind, text) of what this look shows."""
@@ -103,8 +103,8 @@ class Trend:
             self.fresh = 0
             fall = self._height() - statistics.median(self._last())
             # A solver or a full batch may be done in a step or two, which no median shows.
-            first = self.start[0] > (1 + FALL) * max(self.recent)
-            self.fallen = self.fallen or first or fall > FALL * abs(self._height())
+            at_once = self.start[0] > (1 + FALL) * max(self.recent)
+            self.fallen = self.fallen or at_once or fall > FALL * abs(self._height())
         return self._away() or self._flat(look) or jump
 
     def _jump(self, losses: list[float]) -> tuple[str, str] | None:
@@ -123,11 +123,13 @@ class Trend:
             return None
         first, losses = self._height(), list(self.recent)
         parts = [statistics.median(losses[at : at + WINDOW]) for at in range(0, len(losses), WINDOW)]
-        if min(parts) > (RISE if self.fallen else CREEP) * first and parts[-1] > CALM * parts[0]:
-            return (
-                "divergence",
-                f"the loss is {parts[-1]:.4g} and was {first:.4g} at the start: lower the learning rate",
-            )
+        self.lowest = min(self.lowest, parts[-1])
+        flat = max(parts) - min(parts) < 0.02 * first  # it is not on its way through
+        if flat and self.lowest < 0.5 * first and abs(parts[-1] - first) < FALL * first:
+            return "divergence", f"the loss is back where it began ({first:.4g}), and stays: what was learned is lost"
+        if min(parts) > RISE * first and parts[-1] > CALM * parts[0]:
+            text = f"the loss is {parts[-1]:.4g} and was {first:.4g} at the start"
+            return "divergence", f"{text}: lower the learning rate, if nothing makes the task harder by design"
         return None
 
     def _flat(self, look: Look) -> tuple[str, str] | None:
@@ -141,7 +143,9 @@ class Trend:
         error = 2 * NOISE * math.hypot(_mad(self.start), _mad(self._last())) / math.sqrt(WINDOW)
         # Within the noise, and the noise so small that a fall would have been seen.
         least = min(error, 0.01 * abs(first), FALL * abs(first) - error)
-        self.flat = self.flat + 1 if first - statistics.median(self._last()) <= least else 0
+        fall = first - statistics.median(self._last())
+        # Weights that move uphill are for `_away`, or a task is made harder.
+        self.flat = self.flat + 1 if -FALL * first - error <= fall <= least else 0
         if self.flat >= 2:
             where = f"{look.epoch} epochs" if by_epoch else f"{look.step} steps"
             return (
@@ -184,7 +188,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.seen: dict[str, deque[tuple[int, int]]] = {}
+        self.seen: dict[str, list[tuple[int, int]]] = {}
         self.filling = False
 
     def see(self, look: Look) -> tuple[str, str] | None:
@@ -193,23 +197,28 @@ class Memory:
             self.seen.clear()
         self.filling = look.filling
         for name, size in look.memory.items():
-            points, free = self.seen.setdefault(name, deque(maxlen=WINDOW)), look.free.get(name, 0)
+            points, free = self.seen.setdefault(name, []), look.free.get(name, 0)
             points.append((look.step, size))
-            if name == "host" and look.filling and size - points[0][1] < free:
+            if len(points) < WINDOW:
                 continue
-            if len(points) == WINDOW and (text := _grows(name, list(points), free)):
+            if not _straight(points):
+                del points[0]
+            elif size - points[0][1] < (max(KEPT, free) if name == "host" and look.filling else KEPT):
+                del points[1::2]  # see farther back: small leaks take long
+            elif text := _leak(name, points, free):
                 return "memory", text
         return None
 
 
-def _grows(name: str, points: list[tuple[int, int]], free: int) -> str:
+def _straight(points: list[tuple[int, int]]) -> bool:
+    """A cache that fills or a longer batch comes in jumps; what every step leaves behind is a straight line."""
     steps, sizes = zip(*points, strict=True)
-    kept = sizes[-1] - sizes[0]
-    # A cache that fills or a longer batch comes in jumps; what every step leaves behind is a straight line.
     steady = sum(b > a for a, b in pairwise(sizes)) > 0.8 * (len(sizes) - 1)
-    if kept < KEPT or not steady or statistics.correlation(steps, sizes) < 0.98:
-        return ""
-    slope = statistics.linear_regression(steps, sizes).slope
+    return steady and statistics.correlation(steps, sizes) > 0.98
+
+
+def _leak(name: str, points: list[tuple[int, int]], free: int) -> str:
+    slope = statistics.linear_regression(*zip(*points, strict=True)).slope
     if slope < GROWTH:
         return ""
     rest = f", full after {free / slope:.0f} more" if free else ""

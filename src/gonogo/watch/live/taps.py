@@ -28,6 +28,7 @@ class Ears:
         self.waiting_since: float | None = None
         self.waited = 0.0
         self.epochs = self.ticks = 0
+        self.backwards = 0  # since the last step of any optimizer
         self.batch_size: int | None = None
         self.by_index = False  # was the last backward pass fed from a data set that is read by index?
         self._by_index = False
@@ -67,6 +68,7 @@ class Ears:
     @quietly
     def _backward(self, tensors: Any, *_: Any, **__: Any) -> None:
         raw, self._raw = self._raw, None
+        self.backwards += 1
         roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         if len(roots) == 1 and isinstance(roots[0], Tensor) and roots[0].numel() == 1:
             # A copy: the loss may be a view of something large, or be changed in place.
