@@ -220,7 +220,7 @@ class Live:
             tuple(rate for one in self.optimizers for rate in rates(one)),
             fixed=self.ears.fixed and not self._rivals,
             unticked=self._unticked(),
-            filling=self.ears.by_index and not self.ears.epochs,
+            filling=not (self.ears.by_index and self.ears.epochs),
             epoch=self.ears.epochs,
             memory=used,
             free=free,

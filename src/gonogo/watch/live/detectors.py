@@ -39,7 +39,7 @@ class Look:
     waited: float = 0.0
     seconds: float = 0.0
     shares: Mapping[str, float] = field(default_factory=dict)  # how far each gate is at one end, 0..1
-    filling: bool = False  # may a data set still be filling its cache?
+    filling: bool = False  # may a cache or a buffer of data still be filling?
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,8 @@ class Waiting:
 class Memory:
     """Memory that every step leaves behind.
 
-    In their first epoch data sets fill their caches in host memory: then it counts only where it is about to run out.
+    Data sets fill their caches in the first epoch, buffers of experience later: so far, what is kept on the host counts
+    when it is more than what is left.
     """
 
     def __init__(self) -> None:
