@@ -1,6 +1,7 @@
 """Where the reports of a run go, and how their place is told."""
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,14 +9,16 @@ import typer
 
 from gonogo.cli.progress import silence
 from gonogo.errors import ProfileError
+from gonogo.reports.wording import TO_ASCII
 
 RUNS = Path(".gonogo") / "runs"
 
 
 def say(text: str) -> None:
-    """Print to stdout."""
+    """Print to stdout, in ASCII where it cannot encode the shapes."""
+    plain = (sys.stdout.encoding or "").lower().startswith(("utf", "ascii"))  # typer writes ASCII as UTF-8
     try:
-        typer.echo(text)
+        typer.echo(text if plain else text.translate(TO_ASCII))
     except BrokenPipeError:  # nobody reads any more: the exit code is still the verdict
         silence()
 

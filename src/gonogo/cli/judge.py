@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gonogo.cli import options
+from gonogo.cli.folders import say
 from gonogo.core import judge as judging
 from gonogo.core.profile import BUILTIN, load_profile
 from gonogo.core.report import Report, from_dict
@@ -30,7 +31,7 @@ def judge(
     if out:
         out.mkdir(parents=True, exist_ok=True)
         files.write_all(judged, out)
-    typer.echo(as_text.render(judged, verbose=verbose))
+    say(as_text.render(judged, verbose=verbose))
     return judged.exit_code
 
 

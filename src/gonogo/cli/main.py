@@ -1,5 +1,6 @@
 """The door: verbs, exit codes, errors in words."""
 
+import io
 import os
 import sys
 import traceback
@@ -39,6 +40,8 @@ def _root(
 def main() -> None:
     """Run the command line; every error becomes a sentence and an exit code."""
     _open_standard_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale cannot encode must not cost the answer
+        sys.stdout.reconfigure(errors="replace")
     from gonogo.cli import env, explain, judge, new, plan, report, run, selftest, show, size, study, train, watch
 
     for verb in (

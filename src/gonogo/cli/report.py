@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gonogo.cli.folders import say
 from gonogo.cli.judge import ReportArgument, load
 from gonogo.cli.tracking import To, publishing
 from gonogo.core.report import Report
@@ -28,7 +29,7 @@ def report(
     if output:
         output.write_text(text, encoding="utf-8")
     else:
-        typer.echo(text)
+        say(text)
 
 
 def _send(report: Report, to: list[str]) -> None:
