@@ -6,7 +6,7 @@ from gonogo.training.recording import Event, Recording
 from gonogo.watch.evidence import Row
 
 PATIENCE = 20  # steps after which a module must have been called
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")  # a place in a list: layers.3, and not fc3
 
 
 def share(rows: list[Row], total: int) -> float:

@@ -779,3 +779,27 @@ def test_a_whole_model_that_no_optimizer_holds_is_named():
     (found,) = (result.observation for result in report.results if result.id == "watch.parameters")
     assert found is not None
     assert found.tables[0].rows == (("Linear", "a whole model, in no optimizer that steps"),)
+
+
+def test_layers_with_numbers_in_their_names_are_no_siblings_of_which_one_suffices():
+    x, y = data()
+    layers = nn.ModuleDict({"fc1": nn.Linear(6, 16), "fc2": nn.Linear(16, 3)})
+    optimizer = torch.optim.SGD(layers.parameters(), lr=0.1)
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = layers
+
+        def forward(self, x):
+            return self.layers["fc2"](self.layers["fc1"](x).relu().detach())
+
+    model = Network()
+
+    def loop():
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    assert failed(loop) == ["watch.parameters"]
