@@ -1,5 +1,6 @@
 """When a watched process has shown enough."""
 
+import json
 import threading
 from types import SimpleNamespace
 
@@ -60,6 +61,19 @@ def test_a_training_in_a_thread_of_its_own_is_followed_from_its_second_step():
         thread.join()
     assert watch.recording.steps == 3
     assert len(watch.recording.of("backward")) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "how"),
+    [(KeyError("x"), True, "error"), (process.Stop(0), False, None), (SystemExit(0), True, None)],
+)
+def test_the_error_of_the_thread_that_trains_is_the_scripts_own(monkeypatch, error, shown, how):
+    told, lines = [], []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    process._tell_errors(Tracer(lines.append, lambda: None))
+    threading.excepthook(threading.ExceptHookArgs((type(error), error, None, None)))
+    assert bool(told) == shown
+    assert [json.loads(line)["how"] for line in lines] == [how] * bool(how)
 
 
 def test_an_error_that_quotes_a_traceback_of_another_process_is_told_by_its_first_and_last_words():

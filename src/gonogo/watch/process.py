@@ -5,11 +5,12 @@ import contextlib
 import itertools
 import os
 import sys
+import threading
 import warnings
 from pathlib import Path
 
 from gonogo.core.redact import redact
-from gonogo.watch.ending import Ending, Enough
+from gonogo.watch.ending import Ending, Enough, Stop
 from gonogo.watch.lines import failing
 from gonogo.watch.live.ranks import rank
 from gonogo.watch.orders import Orders
@@ -39,6 +40,7 @@ def _watch(tracer: Tracer, orders: Orders) -> None:
     _stop_after(tracer, orders)
     # torch tells of our hooks, which do not mind that a compiled model fires them twice.
     warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
+    _tell_errors(tracer)
     atexit.register(_end, tracer)
 
 
@@ -80,15 +82,32 @@ def _stop_after(tracer: Tracer, orders: Orders) -> None:
     tracer.on_backward.append(after_backward)
 
 
+def _tell_errors(tracer: Tracer) -> None:
+    """Tell of an error that ends the thread which trains; that of the main one is told at the end of all."""
+    shown = threading.excepthook
+
+    def tell(given: threading.ExceptHookArgs) -> None:
+        if tracer.mine and given.exc_value is not None:
+            _failed(tracer, given.exc_value)
+        if given.exc_type is not Stop:
+            shown(given)
+
+    threading.excepthook = tell
+
+
 def _end(tracer: Tracer) -> None:
     """Write how the script ended, by the error that Python keeps: the hook that shows it is often the script's own."""
-    error = getattr(sys, "last_value", None)
+    if (error := getattr(sys, "last_value", None)) is not None:
+        _failed(tracer, error)
+    tracer.end("exit")
+
+
+def _failed(tracer: Tracer, error: BaseException) -> None:
     with contextlib.suppress(Exception):
         if isinstance(error, KeyboardInterrupt):
             tracer.end("interrupt")
-        elif error is not None:
+        elif not isinstance(error, SystemExit):
             tracer.end("error", error=redact(_told(error))[:500], where=failing(error.__traceback__))
-    tracer.end("exit")
 
 
 def _told(error: BaseException) -> str:
