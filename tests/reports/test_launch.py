@@ -59,6 +59,7 @@ def test_a_watched_script_tells_its_pace_and_its_memory_and_nobody_misses_them_e
     found = launch(make_report(make_result("watch.resources", measured=ROOM, tables=[seen])))
     assert {need.what: need.value for need in found.needs} == {"memory": "490 MB", "time of a step, here": "0.03 s"}
     assert "time of an epoch, here" not in [what for what, _ in found.unknown]
+    assert {why for _, why in found.unknown if "Claims" in why} == set()  # such a script has none
 
 
 def test_nothing_is_guessed_and_the_reason_is_that_of_the_checks():

@@ -22,7 +22,8 @@ _BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
     "time of a step, here": {_SEEN: ("step",)},
     "time of an epoch, here": {_SEEN: ("epoch",)},
 }
-_TELLERS = ("watch.resources", "sizing.memory-headroom", "sizing.time-budget", "efficiency.resource-use")
+_WATCH = "watch.resources"
+_TELLERS = (_WATCH, "sizing.memory-headroom", "sizing.time-budget", "efficiency.resource-use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def _tables(result: Result) -> tuple[Table, ...]:
 
 def _why(report: Report, tellers: list[Result]) -> str:
     """What the checks that could have told it say of themselves."""
+    if [result.id for result in tellers] == [_WATCH]:  # there is no Subject and no Claims yet
+        return "its first steps do not tell; describe the run, and `gonogo size SUBJECT --gpu DEVICE` predicts it"
     if tellers:
         return f"not measured by {', '.join(result.id for result in tellers)}; {HOW}"
     silent = [result for result in report.results if result.id in _TELLERS]
