@@ -236,6 +236,12 @@ def test_the_states_of_several_optimizers_are_told_from_other_lists():
     assert [content(one) for one in several.values()] == ["optimizer", "optimizer", "list", "list"]
 
 
+def test_numbers_in_the_parts_of_a_checkpoint_are_told(parts, tmp_path):
+    loop = {"iteration": 3, "name": "train"}
+    saved = record(lambda: torch.save({"model": parts[0].state_dict(), "loop": loop}, tmp_path / "file.pt")).of("save")
+    assert saved[0]["entries"] == {"model": "weights", "loop": "mapping", "loop.iteration": "int"}
+
+
 @pytest.mark.parametrize(
     ("weigh", "told"), [(lambda loss: loss, True), (lambda loss: loss.detach(), True), (torch.ones_like, False)]
 )

@@ -68,10 +68,16 @@ def _for_resuming(event: Event) -> bool:
 
 def _parts(event: Event) -> set[str]:
     entries = event["entries"]
-    counters = {"counter" for name in entries if any(word in name.lower() for word in COUNTERS)}
+    counters = {"counter" for name in entries if _counts(name.lower())}
     named = {part for part in ("scheduler", "scaler") for name in entries if part in name.lower()}
     named |= {"scheduler" for name in entries if "sched" in name.lower()}
     return set(entries.values()) | counters | named
+
+
+def _counts(name: str) -> bool:
+    """Is it an epoch or a step? Below a part of its own only by its whole name: there are settings as well."""
+    part, _, inner = name.rpartition(".")
+    return inner in COUNTERS if part else any(word in name for word in COUNTERS)
 
 
 @fault(toy="watched", expect=Status.WARN)

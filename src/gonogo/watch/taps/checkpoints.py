@@ -47,6 +47,9 @@ def _was_there(tracer: Tracer, file: Any) -> bool:
 @quietly
 def _told(tracer: Tracer, kind: str, thing: Any, **more: str) -> None:
     entries = {str(key): content(value) for key, value in list(thing.items())[:40]} if _is_mapping(thing) else {}
+    for name in [name for name, held in entries.items() if held == "mapping"]:  # the state of a loop, say
+        inside = list(thing.get(name, {}).items())[:40]
+        entries |= {f"{name}.{key}": "int" for key, value in inside if type(value) is int}
     tracer.emit(kind, holds=content(thing), entries=entries, **more)
 
 
