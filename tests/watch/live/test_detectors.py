@@ -41,8 +41,14 @@ def test_a_loss_that_wavers_where_it_began_does_not_fall(seed):
     assert "no_fall" in found(of_losses([2.3 + draw.gauss(0, 0.01) for _ in range(600)]))
 
 
-def test_a_loss_that_grows_threefold_diverges():
-    assert "divergence" in found(of_losses([1 + n / 40 for n in range(400)]))
+def test_a_loss_that_grows_by_itself_diverges():
+    assert "divergence" in found(of_losses([math.exp(n / 80) for n in range(400)]))
+    assert "divergence" in found(of_losses(falling(600, 0) + [math.exp(n / 80) for n in range(400)]))
+
+
+@pytest.mark.parametrize("step", [1, 100])
+def test_a_loss_that_grows_with_its_task_does_not(step):
+    assert "divergence" not in found(of_losses(falling(600, 0) + [0.3 + n // step * step / 100 for n in range(1000)]))
 
 
 def test_a_loss_that_is_half_above_its_start_may_have_been_made_harder():
@@ -56,7 +62,7 @@ def test_a_loss_that_is_back_where_it_began_has_lost_what_was_learned():
 
 
 def test_a_loss_of_moving_targets_may_do_as_it_likes():
-    looks = of_losses([1 + n / 40 for n in range(400)])
+    looks = of_losses([math.exp(n / 80) for n in range(400)])
     assert found([dataclasses.replace(look, fixed=False) for look in looks]) == []
 
 

@@ -14,8 +14,9 @@ from itertools import pairwise
 from gonogo.core.watch_settings import WatchSettings
 
 WINDOW = 50  # losses
-RISE = 3.0  # of the loss over its start, for four windows
-FALL, CALM = 0.05, 0.95  # of the start: a fall that shows that weights move, and the least of four windows that do not
+RISE, CALM = 3.0, 0.95  # of four windows over all before; of the last over the first
+FEEDS = 1.25  # of each over the one before
+FALL = 0.05  # of the start: a fall that shows that weights move
 NOISE = 1.4826 * 1.2533  # standard error of a median from its median absolute deviation, times sqrt(n)
 SPIKE = 10.0  # scaled median absolute deviations
 COSTS = 60.0  # seconds of waiting for data that are worth a word
@@ -76,8 +77,8 @@ class Trend:
     """A loss that never falls, runs away, or jumps, where it means the same all along.
 
     Where data or targets are brought about by the model itself, losses rise in health. So they do by design (harder
-    data, an annealed term, a penalty that sets in), but after a fall, or they fall again. A loss of zero or below (a
-    hinge, a likelihood, an advantage) has no height to fall from.
+    data, an annealed term, a penalty that sets in), but step by step, or they fall again; a divergence feeds itself.
+    A loss of zero or below (a hinge, a likelihood, an advantage) has no height to fall from.
     """
 
     def __init__(self, limits: WatchSettings) -> None:
@@ -85,7 +86,8 @@ class Trend:
         self.start: list[float] = []
         self.recent: deque[float] = deque(maxlen=4 * WINDOW)
         self.fresh = self.flat = self.judged = 0
-        self.fallen, self.lowest = False, math.inf
+        self.fallen, self.lowest, self.highest = False, math.inf, 0.0
+        self.parts: deque[float] = deque(maxlen=4)  # medians of the last windows; those before are in the extremes
 
     def see(self, look: Look) -> tuple[str, str] | None:
         """(kind, text) of what this look shows."""
@@ -101,11 +103,18 @@ class Trend:
                 self.fresh += 1
         if self.fresh >= WINDOW:
             self.fresh = 0
-            fall = self._height() - statistics.median(self._last())
-            # A solver or a full batch may be done in a step or two, which no median shows.
-            at_once = self.start[0] > (1 + FALL) * max(self.recent)
-            self.fallen = self.fallen or at_once or fall > FALL * abs(self._height())
+            self._window()
         return self._away() or self._flat(look) or jump
+
+    def _window(self) -> None:
+        if len(self.parts) == 4:
+            self.highest = max(self.highest, self.parts[0])
+            self.lowest = min(self.lowest, self.parts[0])
+        self.parts.append(statistics.median(self._last()))
+        fall = self._height() - self.parts[-1]
+        # A solver or a full batch may be done in a step or two, which no median shows.
+        at_once = self.start[0] > (1 + FALL) * max(self.recent)
+        self.fallen = self.fallen or at_once or fall > FALL * abs(self._height())
 
     def _jump(self, losses: list[float]) -> tuple[str, str] | None:
         if len(self.recent) < WINDOW or not losses:
@@ -119,16 +128,15 @@ class Trend:
         return None
 
     def _away(self) -> tuple[str, str] | None:
-        if len(self.recent) < 4 * WINDOW or not self._has_height():
+        if len(self.parts) < 4 or not self._has_height():
             return None
-        first, losses = self._height(), list(self.recent)
-        parts = [statistics.median(losses[at : at + WINDOW]) for at in range(0, len(losses), WINDOW)]
-        self.lowest = min(self.lowest, parts[-1])
-        flat = max(parts) - min(parts) < 0.02 * first  # it is not on its way through
-        if flat and self.lowest < 0.5 * first and abs(parts[-1] - first) < FALL * first:
+        first, low, high, last = self._height(), min(self.parts), max(self.parts), self.parts[-1]
+        back = high - low < 0.02 * first and abs(last - first) < FALL * first  # and not on its way through
+        if back and self.lowest < 0.5 * first:
             return "divergence", f"the loss is back where it began ({first:.4g}), and stays: what was learned is lost"
-        if min(parts) > RISE * first and parts[-1] > CALM * parts[0]:
-            text = f"the loss is {parts[-1]:.4g} and was {first:.4g} at the start"
+        feeds_itself = all(b > FEEDS * a for a, b in pairwise(self.parts))
+        if low > RISE * (first if feeds_itself else max(first, self.highest)) and last > CALM * self.parts[0]:
+            text = f"the loss is {last:.4g} and was {first:.4g} at the start"
             return "divergence", f"{text}: lower the learning rate, if nothing makes the task harder by design"
         return None
 
@@ -148,10 +156,7 @@ class Trend:
         self.flat = self.flat + 1 if -FALL * first - error <= fall <= least else 0
         if self.flat >= 2:
             where = f"{look.epoch} epochs" if by_epoch else f"{look.step} steps"
-            return (
-                "no_fall",
-                f"after {where} the loss has not fallen below its start ({first:.4g}): do the weights move?",
-            )
+            return "no_fall", f"after {where} the loss is where it began ({first:.4g}): do the weights move?"
         return None
 
     def _has_height(self) -> bool:
