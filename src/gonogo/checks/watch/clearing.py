@@ -52,8 +52,8 @@ def clearing(session: Session) -> Observation:
     looked = {n: sum("bad_gradients" in event for event in found) for n, found in steps.items()}
     if max(looked.values(), default=0) < LEAST:
         raise NotApplicable(f"gradients were followed through fewer than {LEAST} steps")
-    # An attack differentiates for its inputs, and clears what falls to the weights.
-    most = 0.5 if any(call.get("asks_inputs") for call in recording.of("call")) else 1.0
+    # An attack differentiates for its inputs, and clears what falls to the weights: nothing is lost by it.
+    most = 0.0 if any(call.get("asks_inputs") for call in recording.of("call")) else 1.0
     carried, wasted = recording.by("optimizer", "carried"), recording.by("optimizer", "wasted")
     found = {
         number: (

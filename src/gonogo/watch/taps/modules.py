@@ -17,6 +17,7 @@ from gonogo.watch.tracer import Tracer
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _RATES = ("dropout", "dropout_p", "attention_dropout", "drop_prob")
+NEAR = 12  # nodes of the graph of an input that are looked at
 LOOKS = 3  # forward passes without gradient between two steps whose mode is looked at in full
 
 
@@ -85,8 +86,6 @@ def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> No
     number, new = tracer.number("model", module)
     grad = torch.is_grad_enabled()
     facts: dict[str, Any] = {"model": number, "training": module.training, "grad": grad, "pass": tracer.reading}
-    if any(isinstance(value, torch.Tensor) and value.requires_grad and value.is_leaf for value in inputs):
-        facts["asks_inputs"] = True  # an attack or a saliency map: its gradient is not for the weights
     tracer.evaluated = tracer.evaluated or not grad
     looks[0] += 1
     if tracer.sampled or new or looks[0] <= LOOKS:
@@ -94,9 +93,21 @@ def note(tracer: Tracer, module: nn.Module, looks: list[int], inputs: Any) -> No
         modes += [module.training] * (id(module) in tracer.dropping)
         facts["varying"] = [sum(modes), len(modes)]
         facts |= spread(inputs)
+        if any(isinstance(value, torch.Tensor) and value.requires_grad and _is_asked(value) for value in inputs):
+            facts["asks_inputs"] = True  # an attack or a saliency map: its gradient is not for the weights
     if torch.is_autocast_enabled("cpu") or (torch.cuda.is_available() and torch.is_autocast_enabled("cuda")):
         facts["autocast"] = True
     tracer.emit("call", **facts)
+
+
+def _is_asked(value: torch.Tensor) -> bool:
+    """Is this a leaf that asks for its gradient, or near to one that is no parameter, as x + delta is?"""
+    leaves, nodes = [value] if value.is_leaf else [], [value.grad_fn]
+    for _ in range(NEAR):
+        node = nodes.pop(0) if nodes else None
+        leaves += [node.variable] if hasattr(node, "variable") else []  # type: ignore[union-attr]
+        nodes += [inner for inner, _ in (node.next_functions if node is not None else ())]
+    return any(not isinstance(leaf, nn.Parameter) for leaf in leaves)
 
 
 def varying(model: nn.Module) -> Iterator[nn.Module]:
