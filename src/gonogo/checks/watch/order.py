@@ -78,11 +78,14 @@ def _repeated(whole: list[Pass], loaders: dict) -> int:
 
 def _entropies(recording: Recording, passes: set[int]) -> tuple[list[float], float]:
     """The entropy of the classes in each batch of these passes, and of all of them together."""
-    counts = [event["counts"] for event in recording.of("labels") if event["pass"] in passes]
-    together = Counter[str]()
-    for batch in counts:
-        together.update(batch)
-    return [_entropy(batch) for batch in counts], _entropy(together)
+    batches, together, read = dict[int, Counter[str]](), Counter[str](), 0
+    for event in recording.of("fetch", "labels"):
+        if event["kind"] == "fetch":
+            read += 1
+        elif event["pass"] in passes:  # a discriminator asks twice of a batch: all true, all false
+            batches.setdefault(read, Counter()).update(event["counts"])
+            together.update(event["counts"])
+    return [_entropy(batch) for batch in batches.values()], _entropy(together)
 
 
 def _entropy(counts: dict[str, int]) -> float:

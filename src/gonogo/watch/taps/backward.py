@@ -10,6 +10,7 @@ from gonogo.watch.patch import Undo, quietly, replace
 from gonogo.watch.tracer import Tracer
 
 NEAR = 12  # nodes of the graph, from its end, that are looked at
+MEAN = 1  # as torch counts reductions
 LOSSES = ("NllLoss", "MseLoss", "BinaryCrossEntropy", "SmoothL1Loss", "HuberLoss")
 
 
@@ -46,6 +47,7 @@ def note(tracer: Tracer, tensors: Any, marks: list[weakref.ref[_Mark]], weights:
     if loss is not None and (tracer.sampled or not loss.is_cuda):  # reading a value makes a GPU wait
         facts["value"] = _plain(float(loss.detach()))
         facts["negated"] = _is_minus_a_loss(loss)
+        facts["mean"] = _is_a_mean(loss)
         facts["replaced"] = _replaced(loss)
     if loss is not None and isinstance(weights, Tensor):
         facts["times_itself"] = weights.data_ptr() == loss.data_ptr()  # loss.backward(loss), detached or not
@@ -63,6 +65,14 @@ def _is_minus_a_loss(value: Tensor) -> bool:
     node = value.grad_fn
     inner = node.next_functions[0][0] if node is not None and node.next_functions else None
     return type(node).__name__ == "NegBackward0" and type(inner).__name__.startswith(LOSSES)
+
+
+def _is_a_mean(value: Tensor) -> bool:
+    """Is a mean, that of a loss function or of numbers, the very last operation?"""
+    name = type(value.grad_fn).__name__
+    return name.startswith("MeanBackward") or (
+        name.startswith(LOSSES) and getattr(value.grad_fn, "_saved_reduction", 0) == MEAN
+    )
 
 
 def _replaced(value: Tensor) -> bool:

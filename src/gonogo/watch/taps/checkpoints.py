@@ -96,14 +96,20 @@ class _Kept:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         self.seen: dict[tuple[str, int], int] = {}
+        self.numbers: dict[tuple[str, int], float] = {}
         self.told: set[str] = set()
 
     @quietly
     def look(self) -> None:
         """Find such names in the script's frames."""
-        if not self.tracer.evaluated and not self.seen:
+        if not self.tracer.evaluated and not self.seen and self.tracer.steps > 1:
             return
-        named = list(_named_best(sys._getframe(1)))
+        named = []
+        for place, name, thing in _named_best(sys._getframe(1)):
+            if isinstance(thing, float | int) and not isinstance(thing, bool):
+                self._follow(place, name, float(thing))
+            else:
+                named.append((name, thing))
         models = self.tracer.all_of("model") if named else []
         live = {p.data_ptr() for _, model in models for p in model.parameters() if p.numel()}
         groups = [group for _, optimizer in self.tracer.all_of("optimizer") for group in optimizer.param_groups]
@@ -117,6 +123,13 @@ class _Kept:
                 self.tracer.emit("best", name=name, since=first, holds=content(thing))
         self.tracer.evaluated = False
 
+    def _follow(self, place: int, name: str, value: float) -> None:
+        """Tell of a number when it changes."""
+        if self.numbers.get((name, place)) != value and value == value:
+            self.numbers[name, place] = value
+            finite = value if abs(value) != float("inf") else str(value)
+            self.tracer.emit("best_number", name=name, place=place, value=finite)
+
     @quietly
     def restored(self, model: nn.Module, state_dict: Any, *_: Any, **__: Any) -> None:
         """Tell of weights that are loaded onto themselves."""
@@ -129,18 +142,19 @@ class _Kept:
             self.tracer.emit("onto_itself", parameters=len(same))
 
 
-def _named_best(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
+def _named_best(frame: FrameType | None) -> Iterator[tuple[int, str, Any]]:
+    """(frame or object, name, value) of what is called the best."""
     depth = 0
     while frame is not None and depth < DEPTH:
         depth += 1
         if str(frame.f_globals.get("__name__")).split(".")[0] not in ("torch", "gonogo"):
             for name, thing in list(frame.f_locals.items()):
                 if "best" in name.lower():
-                    yield name, thing
+                    yield id(frame), name, thing
                 if name == "self":
                     for inner, kept in list(getattr(thing, "__dict__", {}).items()):
                         if "best" in inner.lower():
-                            yield f"self.{inner}", kept
+                            yield id(thing), f"self.{inner}", kept
         frame = frame.f_back
 
 

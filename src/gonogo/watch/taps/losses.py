@@ -61,7 +61,7 @@ def install(tracer: Tracer) -> list[Undo]:
 @quietly
 def note(tracer: Tracer, name: str, scores: Tensor, target: Tensor, counted: list[int], tokens: list[Tensor]) -> None:
     """Tell what a loss function was given."""
-    if name in COUNTED and torch.is_grad_enabled() and counted[0] < LABELS:
+    if name in (*COUNTED, *BINARY) and torch.is_grad_enabled() and counted[0] < LABELS:
         counted[0] += 1
         _count_labels(tracer, target)
     if not torch.is_grad_enabled() and tracer.reading not in (None, tracer.scored):
@@ -145,6 +145,8 @@ def _maker(node: Any) -> Any:
 
 
 def _count_labels(tracer: Tracer, target: Tensor) -> None:
+    if target.is_floating_point() and target.shape[1:].numel() == 1 and bool(((target == 0) | (target == 1)).all()):
+        target = target.detach().reshape(-1).long()  # yes or no
     if target.ndim != 1 or target.is_floating_point() or target.numel() < 4:
         return
     labels, counts = target.detach().unique(return_counts=True)
