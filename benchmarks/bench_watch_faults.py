@@ -39,13 +39,14 @@ def warned(report: dict) -> list[str]:
 
 
 def faulty(fault) -> dict:
-    """One fault: was it a NO-GO with the right check first?"""
+    """One fault: was it a NO-GO with the right check first, or a warning of it?"""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "plain_train.py"
         script.write_text(fault.broken(), encoding="utf-8")
         report = watch([str(script), "--epochs", "5", "--out", str(Path(folder) / "w.pt")], Path(folder))
     found = [reason["id"] for reason in report["reasons"]]
-    right = report["verdict"] == "NO-GO" and found[:1] == [f"watch.{fault.check}"]
+    first = warned(report) if fault.warns else found[:1]
+    right = report["verdict"] == ("GO" if fault.warns else "NO-GO") and f"watch.{fault.check}" in first
     return {"name": fault.name, "verdict": report["verdict"], "found": found, "right": right, "warned": warned(report)}
 
 

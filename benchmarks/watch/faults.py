@@ -8,12 +8,13 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "plain_train.py"
 
 @dataclass(frozen=True)
 class Fault:
-    """`old` in the script becomes `new`; `check` must fail, and be named first."""
+    """`old` in the script becomes `new`; `check` must fail and be named first, or warn where no more can be known."""
 
     name: str
     check: str
     old: str
     new: str
+    warns: bool = False
 
     def broken(self) -> str:
         """The script with the fault."""
@@ -109,5 +110,30 @@ FAULTS = (
         "epochs",
         "valid_loader = DataLoader(valid_set, batch_size=args.batch_size)",
         "valid_loader = DataLoader(valid_set, batch_size=1024, drop_last=True)",
+    ),
+    Fault("validated_on_the_training_data", "held-out", "evaluate(model, valid_", "evaluate(model, train_", warns=True),
+    Fault(
+        "validation_augmented",
+        "evaluation-data",
+        "valid_loader = DataLoader(valid_set, batch_size=args.batch_size)",
+        "noisy = lambda rows: tuple(map(torch.stack, zip(*((x + torch.randn_like(x) / 9, y) for x, y in rows))))\n"
+        "    valid_loader = DataLoader(valid_set, batch_size=args.batch_size, collate_fn=noisy)",
+        warns=True,
+    ),
+    Fault(
+        "validation_not_normalised",
+        "evaluation-data",
+        "    return part(train), part(valid)\n",
+        "    pixels[valid] *= 16\n    return part(train), part(valid)\n",
+        warns=True,
+    ),
+    Fault(
+        "micro_batches_not_divided",
+        "loss-gradient",
+        LOGITS + LOSS + BACKWARD,
+        "            for part in range(4):\n"
+        "                loss = F.cross_entropy(model(x[part::4]), y[part::4])\n"
+        "                loss.backward()\n",
+        warns=True,
     ),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.core.criterion import Status
 from gonogo.core.report import Decision
 from gonogo.execution.inline import run
 from gonogo.training.subject import Subject
@@ -50,11 +51,18 @@ def _param(fault):
     return pytest.param(fault, id=fault.name, marks=() if fault.name in QUICK else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("fault", [_param(fault) for fault in FAULTS])
+@pytest.mark.parametrize("fault", [_param(fault) for fault in FAULTS if not fault.warns])
 def test_a_fault_is_a_no_go_and_named_first(fault, tmp_path):
     report = report_on(fault.broken(), "plain_train.py", "--epochs", "5", "--out", str(tmp_path / "w.pt"))
     assert report.verdict is Decision.NO_GO
     assert report.reasons[0].id == f"watch.{fault.check}", report.reasons[0].reason
+
+
+@pytest.mark.parametrize("fault", [_param(fault) for fault in FAULTS if fault.warns])
+def test_a_fault_that_cannot_be_known_for_sure_is_a_warning(fault, tmp_path):
+    report = report_on(fault.broken(), "plain_train.py", "--epochs", "5", "--out", str(tmp_path / "w.pt"))
+    assert report.verdict is Decision.GO
+    assert f"watch.{fault.check}" in [result.id for result in report.results if result.status == Status.WARN]
 
 
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.stem, marks=pytest.mark.slow) for p in CLEAN])
