@@ -49,7 +49,7 @@ class Straight(Trainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
-def trainer(folder, model, every=1, **given):
+def trainer(folder, model, every=1, kind=Straight, **given):
     arguments = TrainingArguments(
         str(folder),
         per_device_train_batch_size=4,
@@ -62,7 +62,7 @@ def trainer(folder, model, every=1, **given):
         use_cpu=True,
         disable_tqdm=True,
     )
-    return Straight(model, arguments, train_dataset=sentences(), **given)
+    return kind(model, arguments, train_dataset=sentences(), **given)
 
 
 @pytest.mark.parametrize("every", [1, 2, 4])
@@ -154,3 +154,37 @@ def test_the_length_of_the_run_is_the_one_that_the_trainer_counts(tmp_path, argu
     subject = frameworks.as_subject(built, lambda: built, "run")
     assert subject.claims.total_steps == updates
     assert built.set_initial_training_values(built.args, built.get_train_dataloader())[-1] == updates
+
+
+class Asks(nn.Module):
+    """A loss that holds the model, as those of sentence-transformers do."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs):
+        return self.model(**inputs)["loss"]
+
+
+class Held(Straight):
+    def __init__(self, model, *args, **kwargs):
+        super().__init__(model, *args, **kwargs)
+        self.own_loss = Asks(model)
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        return self.own_loss(inputs)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_loss_that_holds_the_model_is_asked_of_the_copy_at_hand(tmp_path, live):
+    def build():
+        return trainer(tmp_path, Tagger(), kind=Held)
+
+    subject = frameworks.of_live(build(), "run") if live else frameworks.as_subject(build(), build, "run")
+    session = Session(subject)
+    batch = session.batches(limit=1)[0]
+    for model, idle in ((copy.deepcopy(session.model), session.model), (session.model, None)):
+        session.subject.loss(model, batch).backward()
+        assert model.layer.weight.grad is not None
+        assert idle is None or idle.layer.weight.grad is None

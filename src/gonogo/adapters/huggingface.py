@@ -4,9 +4,10 @@ Its own compute_loss, training_step, collator, optimizer, scheduler, clipping an
 them is ours, so callbacks stay silent. Nothing here imports transformers before it has seen one of its objects.
 """
 
+import contextlib
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def fresh(built: Any) -> Any:
     else:
         own = copy.deepcopy((live.model, live.optimizer, live.lr_scheduler))
         made.model, made.optimizer, made.lr_scheduler = own
+    vars(made).update(_of_copy(_holders(live, live.model), live.model, made.model))
     made.model_wrapped = made.model
     return made if built is live else {**built, **{name: made for name, part in built.items() if part is live}}
 
@@ -91,6 +93,16 @@ def _trainer(built: Any) -> Any:
     if isinstance(built, Mapping):
         return None if "loss" in built else next((part for part in built.values() if _is_trainer(part)), None)
     return built if _is_trainer(built) else None
+
+
+def _holders(trainer: Any, model: nn.Module) -> dict[str, nn.Module]:
+    """Parts of a Trainer that hold its model, such as the losses of sentence-transformers."""
+    parts = {name: part for name, part in vars(trainer).items() if isinstance(part, nn.Module) and part is not model}
+    return {name: part for name, part in parts.items() if any(inner is model for inner in part.modules())}
+
+
+def _of_copy(holders: Mapping[str, nn.Module], model: nn.Module, other: nn.Module) -> dict[str, nn.Module]:
+    return {name: copy.deepcopy(part, {id(model): other}) for name, part in holders.items()}
 
 
 def _is_trainer(part: Any) -> bool:
@@ -150,7 +162,7 @@ class _Run:
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The loss of compute_loss, over the batch's own tokens."""
         inputs = self.trainer._prepare_inputs(batch)
-        with self.trainer.compute_loss_context_manager():
+        with self._holding(model), self.trainer.compute_loss_context_manager():
             loss = self.trainer.compute_loss(model, inputs)
         if not isinstance(loss, Tensor):
             raise SubjectError(f"compute_loss returned {type(loss).__name__}; expected a loss tensor")
@@ -162,7 +174,8 @@ class _Run:
         place, self.calls = self.calls % self.every, self.calls + 1
         items = trainer._get_num_items_in_batch([batch], args.device)
         window: Any = None if items is None else self._of_window(model, batch, items, place)
-        loss = float(trainer.training_step(model, batch, window))
+        with self._holding(model):
+            loss = float(trainer.training_step(model, batch, window))
         if place == self.every - 1:
             if args.max_grad_norm:
                 trainer.accelerator.clip_grad_norm_(model.parameters(), args.max_grad_norm)
@@ -201,9 +214,10 @@ class _Run:
     def evaluate(self, model: nn.Module, loader: Iterable[Any]) -> Mapping[str, float]:
         """What the Trainer's evaluation reports."""
         before = self.trainer.model
-        self.trainer.model = model
         try:
-            found = self.trainer.evaluation_loop(loader, description="gonogo", metric_key_prefix="eval")
+            with self._holding(model):
+                self.trainer.model = model
+                found = self.trainer.evaluation_loop(loader, description="gonogo", metric_key_prefix="eval")
         finally:
             self.trainer.model = before
             model.train()
@@ -211,6 +225,17 @@ class _Run:
         found = {name: value for name, value in found.metrics.items() if name not in times}
         self._refuse_unheard(found)
         return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+    @contextlib.contextmanager
+    def _holding(self, model: nn.Module) -> Iterator[None]:
+        """Within, parts of the Trainer that hold its model hold this copy of it."""
+        own, parts = self.trainer.model, vars(self.trainer)
+        before = _holders(self.trainer, own) if model is not own else {}
+        parts |= _of_copy(before, own, model)
+        try:
+            yield
+        finally:
+            parts |= before
 
     def _refuse_unheard(self, metrics: Mapping[str, Any]) -> None:
         """Raise, as Trainer.train does after its first evaluation, where the metric of the best model is not there."""
