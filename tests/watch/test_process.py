@@ -63,6 +63,21 @@ def test_a_training_in_a_thread_of_its_own_is_followed_from_its_second_step():
     assert len(watch.recording.of("backward")) == 3
 
 
+def test_a_recording_that_cannot_be_written_is_told_once_and_is_no_mistake_of_the_script(tmp_path, capsys):
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    file = process._File(Orders(folder))
+    file.write("{}\n")
+    file.flush()
+    assert file.path.read_text() == "{}\n"
+    file.path.unlink()
+    folder.rmdir()
+    file.write("{}\n")
+    file.flush()
+    file.flush()
+    assert capsys.readouterr().err.count("is not watched") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "shown", "how"),
     [(KeyError("x"), True, "error"), (process.Stop(0), False, None), (SystemExit(0), True, None)],

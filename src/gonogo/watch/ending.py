@@ -18,6 +18,9 @@ REPEATS = 3  # times that the script may catch the stop and take a further step
 class Stop(SystemExit):
     """Enough was seen. `except Exception` does not catch it, and Python ends silently with exit code 0."""
 
+    def __str__(self) -> str:
+        return "gonogo watch has seen enough and ends the script here"
+
 
 class Enough:
     """Has enough been seen? Ranks wait for each other's gradients, so one of them answers for all on this machine."""

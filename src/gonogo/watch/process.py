@@ -17,17 +17,41 @@ from gonogo.watch.orders import Orders
 from gonogo.watch.taps import begin, loaders
 from gonogo.watch.tracer import Tracer
 
+HELD = 40  # events that are kept back: a process that is killed loses them
 UNSTEPPED = 4  # backward passes in the place of an optimizer step, where there is no optimizer
 
 
 def watch_process(orders: Orders) -> None:
     """Watch this whole process, write a file of its own, end it when enough was seen."""
-    file = _path(orders).open("w", encoding="utf-8")
+    file = _File(orders)
     _watch(Tracer(file.write, file.flush), orders)
 
 
-def _path(orders: Orders) -> Path:
-    return Path(orders.folder) / f"{os.getpid()}.jsonl"
+class _File:
+    """The recording of this process on disk. That it cannot be written must not become the script's mistake."""
+
+    def __init__(self, orders: Orders, most: int = HELD) -> None:
+        self.path = Path(orders.folder) / f"{os.getpid()}.jsonl"
+        self.most, self.lost = most, False
+        self.lines: list[str] = []
+        self.flush()
+
+    def write(self, line: str) -> None:
+        if not self.lost:
+            self.lines.append(line)
+        if len(self.lines) >= self.most:
+            self.flush()
+
+    def flush(self) -> None:
+        try:
+            # Opened anew each time: daemons close all files that they find open.
+            with self.path.open("a", encoding="utf-8") as file:
+                file.writelines(self.lines)
+        except OSError as error:
+            if not self.lost:
+                print(f"gonogo: the rest of the script is not watched: {self.path}: {error.strerror}", file=sys.stderr)
+            self.lost = True
+        self.lines.clear()
 
 
 def _watch(tracer: Tracer, orders: Orders) -> None:
@@ -55,8 +79,8 @@ def _in_child(tracer: Tracer, orders: Orders) -> None:
 
     def open_file() -> None:
         if held:
-            file = _path(orders).open("w", encoding="utf-8", buffering=1)  # such children end without a last word
-            file.writelines(held)
+            file = _File(orders, most=1)  # such children end without a last word
+            file.lines += held
             held.clear()
             child.write, child.flush = file.write, file.flush
 
