@@ -262,6 +262,18 @@ def test_a_schedule_that_never_stepped_is_told_at_the_end(tmp_path, schedule, to
     assert findings(tmp_path) == told, kept
 
 
+def test_memory_may_be_a_cache_in_the_first_epoch_and_a_buffer_where_no_loader_is(tmp_path):
+    run = Run()
+    with run.watch(tmp_path) as watch:
+        ears = watch.live.ears
+        assert ears.filling
+        for steps, filling in ((5, True), (12, False)):
+            run.train(steps)
+            assert ears.filling is filling
+        ears.by_index = False  # a stream
+        assert not ears.filling
+
+
 def test_pages_of_a_mapped_file_are_not_memory_in_use(tmp_path):
     (tmp_path / "tokens").write_bytes(bytes(32 * 2**20))
     with (tmp_path / "tokens").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:

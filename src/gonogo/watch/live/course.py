@@ -220,7 +220,7 @@ class Live:
             tuple(rate for one in self.optimizers for rate in rates(one)),
             fixed=self.ears.fixed and not self._rivals,
             unticked=self._unticked(),
-            filling=not (self.ears.by_index and self.ears.epochs),
+            filling=self.ears.filling,
             epoch=self.ears.epochs,
             memory=used,
             free=free,

@@ -69,7 +69,7 @@ class Nan:
         if self.row >= WINDOW:
             return "nan", f"the last {self.row} losses are nan or infinite: nothing is learned any more"
         if lost:
-            return "nan_batch", f"{lost} of {len(look.losses)} losses are nan or infinite: look for an empty batch"
+            return "nan_batch", f"{lost} of {len(look.losses)} losses are nan or infinite: empty batch, bad inputs?"
         return None
 
 

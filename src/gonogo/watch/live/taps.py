@@ -48,6 +48,11 @@ class Ears:
         """Did all backward passes come from one data set that is read by index? A rollout or a task brings another."""
         return self.by_index and len(self._trained) == 1
 
+    @property
+    def filling(self) -> bool:
+        """May a cache or a buffer of data still be filling? What streams through a loader is kept by none."""
+        return not self.epochs if self.by_index else self._training is None
+
     def install(self) -> list[Undo]:
         """Put the taps in."""
         undo = [
