@@ -267,7 +267,7 @@ def test_memory_may_be_a_cache_in_the_first_epoch_and_a_buffer_where_no_loader_i
     with run.watch(tmp_path) as watch:
         ears = watch.live.ears
         assert ears.filling
-        for steps, filling in ((5, True), (12, False)):
+        for steps, filling in ((5, True), (20, False)):
             run.train(steps)
             assert ears.filling is filling
         ears.by_index = False  # a stream
