@@ -259,6 +259,14 @@ def test_workers_of_a_loader_end_without_a_word(watch):
     assert (seen.report["verdict"], seen.err) == ("GO", ""), seen.notes
 
 
+@pytest.mark.parametrize("option", [("-p", "standard"), ("--skip", "data"), ("--only", "model")])
+def test_checks_of_another_kind_are_refused_before_the_script_runs(option, tmp_path):
+    command = [sys.executable, "-m", "gonogo", "watch", *option, "--", "no_such_script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "expected watch.* alone" in done.stderr
+
+
 def test_a_command_that_is_not_there_is_told_in_words(watch):
     assert watch("", words=("pyhton", "train.py")).err.strip().endswith("Did you mean 'python'?")
     assert "there is no script 'tarin.py'. Did you mean 'train.py'?" in watch("", words=("tarin.py",)).err

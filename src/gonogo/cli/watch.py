@@ -13,6 +13,7 @@ from gonogo.cli import options
 from gonogo.cli.folders import prepared, say
 from gonogo.cli.tracking import To, publishing, tell
 from gonogo.core.report import Report
+from gonogo.errors import ProfileError
 from gonogo.training import recording
 from gonogo.training.recording import Recording
 from gonogo.watch import launch
@@ -42,6 +43,7 @@ def watch(
 ) -> int:
     """Run COMMAND unmodified for some optimizer steps, and answer GO, NO-GO or HOLD."""
     chosen = options.chosen_profile("", profile, only, skip)
+    _refuse_others(chosen)
     launch.command(command)  # what cannot be started is told before anything is written
     with publishing(to, shlex.join(command)) as publish:
         folder = prepared(out, f"watch {_short(command)}")
@@ -57,6 +59,15 @@ def watch(
         say("")
         tell(report, folder, publish, verbose)
     return 130 if ended.interrupted and not seen.steps else report.exit_code
+
+
+def _refuse_others(profile: options.Profile) -> None:
+    """A profile for `gonogo run` is told before the script has run for nothing."""
+    waived = (waiver.check for waiver in profile.waivers)
+    named = (*profile.required, *profile.select, *profile.ignore, *profile.checks, *waived)
+    if others := [name for name in named if not name.startswith("watch")]:
+        found = f"profile {profile.name}: {others[0]} was found, which nobody can measure on a script as it is"
+        raise ProfileError(f"{found}; expected watch.* alone. Use --profile watch, or select and require checks of it")
 
 
 def _empty(traces: Path) -> Path:
