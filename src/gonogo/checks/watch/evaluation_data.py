@@ -28,7 +28,7 @@ LEAST = 3  # batches of each kind whose spread is compared
     since="0.6",
 )
 def evaluation_data(session: Session) -> Observation:
-    """Evaluation data is prepared as training data is | Evaluation data is prepared in another way
+    """Evaluation data is prepared as training data is | Evaluation data is drawn anew, or of another scale
 
     What: looks at passes over other data than is trained on, without gradient. `drawn_anew` counts those that read the
         same samples in the same order as an earlier one and found other numbers in the first of them. `rescaled` is the
