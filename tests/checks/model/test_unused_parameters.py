@@ -1,5 +1,8 @@
 """Parameters that nothing uses, and parameters that some batches use."""
 
+import importlib
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -121,3 +124,69 @@ def test_a_derivative_that_is_cut_from_the_graph_removes_no_constant():
         return force(model, batch, create_graph=False) + model.body[0].weight.square().mean()
 
     assert status(Energy, loss) is Status.FAIL
+
+
+LIBRARY = """
+import torch
+from torch import nn
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.body, self.pooler = nn.Linear(6, 6), nn.Linear(6, 4), nn.Sequential(nn.Linear(4, 4))
+
+    def forward(self, x):
+        last = self.body(self.embed(x))
+        return last, self.pooler(last)
+"""
+
+
+@pytest.fixture
+def encoder(tmp_path, monkeypatch):
+    """A class that lies where packages are installed."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "some_library.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(folder)
+    yield importlib.import_module("some_library").Encoder
+    del sys.modules["some_library"]
+
+
+class Net(nn.Module):
+    """Somebody's model around it."""
+
+    def __init__(self, encoder, use):
+        super().__init__()
+        self.encoder, self.head, self.use = encoder(), nn.Linear(4, 1), use
+
+    def forward(self, x):
+        return self.head(self.use(self.encoder, x))
+
+
+def cut(encoder, x):
+    with torch.no_grad():
+        x = encoder.embed(x)
+    return encoder.body(x)
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        (lambda encoder, x: encoder(x)[0], Status.WARN),  # the pooler is not used
+        (lambda encoder, x: encoder(x)[0] + encoder(x)[1].detach(), Status.FAIL),  # it is, without gradient
+        (cut, Status.FAIL),
+        (lambda encoder, x: x[:, :4], Status.FAIL),  # the whole encoder is somebody's attribute
+    ],
+)
+def test_only_what_a_library_put_there_and_the_loss_has_no_use_for_is_optional(encoder, use, expected):
+    loss = lambda model, batch: model(batch[0]).square().mean()  # noqa: E731
+    assert status(lambda: Net(encoder, use), loss) is expected
+
+
+def test_ones_own_layer_that_is_never_called_is_a_mistake(encoder):
+    class Own(encoder):
+        def __init__(self):
+            super().__init__()
+            self.forgotten = nn.Linear(4, 4)
+
+    assert status(lambda: Net(Own, lambda one, x: sum(one(x))), lambda m, batch: m(batch[0]).mean()) is Status.FAIL

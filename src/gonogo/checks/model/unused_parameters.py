@@ -11,6 +11,7 @@ from gonogo.core.criterion import Status, at_most
 from gonogo.core.measurement import Measurement, Observation, Table
 from gonogo.errors import NotApplicable
 from gonogo.instruments.loss.inner_gradients import differentiated
+from gonogo.instruments.step.optional_parts import optional
 from gonogo.instruments.step.training_steps import Trace, training_steps
 from gonogo.training.session import Session
 from gonogo.training.subject import Subject
@@ -26,6 +27,7 @@ MORE = (4, 8, 12)  # further steps, as long as a parameter seems unused
         at_most("unreached", fail=0, source="ours: no gradient at any step is a fact, not a statistic"),
         at_most("silent", warn=0, source="ours: exact zeros have legal causes (dead units, gates), so a warning"),
         at_most("conditional", warn=0, source="ours: one way of several is taken; the others may be for other inputs"),
+        at_most("optional", warn=0, source="ours: a library's model has parts that not every training has a use for"),
     ],
     since="0.1",
 )
@@ -37,7 +39,9 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
         sibling of the same name pattern (another layer) that is always used. What seems unused is watched for longer: a
         parameter that some batch uses is used. Left out are those whose siblings take turns (experts, dropped layers)
         and a bias whose effect cancels exactly, beside a weight that learns. Constants of answers that the loss itself
-        differentiates (energies) have no gradient by mathematics and count as `silent` at most.
+        differentiates (energies) have no gradient by mathematics and count as `silent` at most. `optional` are parts
+        that an installed package put into its own model (a pooler, a second tower), if the loss is the same whatever
+        they hold; where it changes with them, a graph is cut.
     Why: a layer that is defined but not called, a detach, or a branch cut by no_grad leaves weights at their initial
         values while the loss still falls on the rest. Several steps, because zero-initialised adapters have exact
         zeros at the first one.
@@ -63,7 +67,9 @@ def unused_parameters(session: Session, *, steps: int = 3) -> Observation:
     conditional = [trace for trace in idle if _family(trace) in families]
     unreached = [trace for trace in idle if trace not in constant and trace not in conditional]
     silent = [trace for trace in idle if trace in constant and trace not in conditional]
-    groups = {"unreached": unreached, "silent": silent, "conditional": conditional}
+    spare = optional(session, [trace.name for trace in unreached]) if unreached else frozenset[str]()
+    groups = {"unreached": [trace for trace in unreached if trace.name not in spare], "silent": silent}
+    groups |= {"conditional": conditional, "optional": [trace for trace in unreached if trace.name in spare]}
     rows = [(trace.name, kind, str(trace.shape)) for kind, group in groups.items() for trace in group]
     return Observation(
         {kind: Measurement(len(group), "{parameter}", n=len(traces[0].norms)) for kind, group in groups.items()},
