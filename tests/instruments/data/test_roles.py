@@ -35,6 +35,13 @@ def test_parts_of_a_model_may_be_called_instead_of_the_model():
     assert found(loss, fields(), lambda: nn.Sequential(nn.Linear(4, 3))) == {"genres"}
 
 
+def test_a_criterion_may_be_a_module_of_the_model():
+    def loss(net: Any, batch: Any) -> Tensor:
+        return net[1](net[0](batch["x"]), batch["genres"])
+
+    assert found(loss, fields(), lambda: nn.Sequential(nn.Linear(4, 3), nn.MSELoss())) == {"genres"}
+
+
 def test_a_target_that_the_model_sees_as_well_is_an_input():
     def loss(net: nn.Module, batch: Any) -> Tensor:
         return functional.mse_loss(net(batch["x"] + batch["weight"][:, None]), batch["weight"][:, None].expand(-1, 3))

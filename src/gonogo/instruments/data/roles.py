@@ -59,11 +59,12 @@ def exchanged(batch: Any, path: str, rows: int) -> Any:
 
 
 def _asked(session: Session, model: nn.Module, batch: Any) -> tuple[float, list[Tensor]]:
-    """The loss in evaluation mode, and every tensor that a module answered on the way."""
+    """The loss in evaluation mode, and every answer that a module gave on the way."""
     answers: list[Tensor] = []
 
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
-        answers.extend(leaf.detach().clone() for leaf in nested.tensors(output).values())
+        # A single number for the whole batch is a loss: criteria are modules, too, and some models return theirs.
+        answers.extend(leaf.detach().clone() for leaf in nested.tensors(output).values() if leaf.numel() > 1)
 
     with ExitStack() as stack, torch.no_grad(), evaluating(model), seeding.seeded(session.seed):
         for module in model.modules():
