@@ -32,7 +32,7 @@ class Capability(StrEnum):
 _ADVICE = {
     Capability.CONFIG: "give Subject(config=...): a mapping, or the path of a YAML file",
     Capability.TRAIN: "give Subject(splits={'train': make_train_loader})",
-    Capability.VALID: "give a held-out split: Subject(splits={..., 'valid': make_loader}), val_dataloader or eval_dataset",
+    Capability.VALID: "give a held-out split: Subject(splits={'valid': make_loader}), val_dataloader or eval_dataset",
     Capability.GROUPS: "give Claims(group_key=...) or Split(..., groups=...)",
     Capability.MODEL: "give Subject(model=...): a function that builds the model",
     Capability.LOSS: "give Subject(loss=...): a function of (model, batch) that returns the loss",
