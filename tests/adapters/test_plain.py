@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
-from gonogo.adapters.plain import as_subject
+from gonogo.adapters.plain import as_subject, from_parts
+from gonogo.errors import SubjectError
 from gonogo.training.session import Session
 
 
@@ -63,3 +65,8 @@ def test_a_program_may_pretrain_a_part_while_a_check_has_switched_gradients_off(
     with torch.no_grad():
         assert len(session.batches(limit=1)) == 1
         assert all(weight.requires_grad for weight in session.build_model().parameters())
+
+
+def test_a_misspelt_part_is_told_with_the_name_that_it_should_have():
+    with pytest.raises(SubjectError, match="'modle', 'loss' was found; expected model, .* Rename 'modle' to 'model'"):
+        from_parts({"modle": 1, "loss": 2}, dict, "build")

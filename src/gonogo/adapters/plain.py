@@ -37,8 +37,9 @@ def from_parts(first: Mapping[str, Any], build: Callable[[], Any], text: str) ->
     """The subject whose live parts one call of `build` returns together; every fresh instance is a new call."""
     for name in NEEDED:
         if name not in first:
-            near = did_you_mean(name, first)
-            raise SubjectError(f"{text}() returned a dict without {name!r}; it needs {', '.join(NEEDED)}.{near}")
+            found = f"{', '.join(map(repr, first)) or 'nothing'} was found"
+            near = next((f" Rename {one!r} to {name!r}?" for one in first if did_you_mean(str(one), [name])), "")
+            raise SubjectError(f"{text}() returned a dict: {found}; expected {', '.join(NEEDED)} among them.{near}")
     program = _Program(build, text)
     has = {name for name in KNOWN if first.get(name) is not None}
     loaders = {name: program.loader(f"{name}_loader") for name in ("train", "valid", "test") if f"{name}_loader" in has}
