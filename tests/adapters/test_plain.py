@@ -68,5 +68,5 @@ def test_a_program_may_pretrain_a_part_while_a_check_has_switched_gradients_off(
 
 
 def test_a_misspelt_part_is_told_with_the_name_that_it_should_have():
-    with pytest.raises(SubjectError, match="'modle', 'loss' was found; expected model, .* Rename 'modle' to 'model'"):
+    with pytest.raises(SubjectError, match=r"'modle', 'loss' was found; expected model, .* Rename 'modle' to 'model'"):
         from_parts({"modle": 1, "loss": 2}, dict, "build")
