@@ -80,10 +80,10 @@ def test_an_error_of_the_script_is_shown_as_its_own(watch):
     assert seen.report["verdict"] == "NO-GO"
 
 
-def test_a_script_that_fails_before_it_trains_is_not_ready_for_this_one_reason(watch):
+def test_a_script_that_fails_before_it_trains_is_held_for_this_one_reason(watch):
     seen = watch("import no_such_package", loop=False)
-    assert (seen.code, seen.report["verdict"]) == (1, "NO-GO"), seen.notes
-    assert [blocker["id"] for blocker in seen.report["launch"]["blockers"]] == ["watch.seen"]
+    assert (seen.code, seen.report["verdict"]) == (4, "HOLD"), seen.notes
+    assert [reason["id"] for reason in seen.report["reasons"]] == ["watch.seen"]
     assert "the command ended with exit code 1" in seen.out
 
 

@@ -93,7 +93,7 @@ def _completed(seen: Recording, ended: launch.Ended, traces: Path) -> Recording:
     if ended.failed:
         line = next((event["line"] for event in reversed(seen.events) if event.get("line")), "")
         errors = recording.errors(traces) or [f"the command {ended.told}"]
-        where = f"last seen at {line}" if line else "what it said of it stands in the terminal"
+        where = f"last seen at {line}" if line else "what it said stands in the terminal"
         return Recording((*seen.events, {**end, "how": "error", "error": errors[0], "where": where}))
     if not seen.steps:
         return Recording((*seen.events, {**end, "how": "exit", "unseen": _unseen(seen, ended, traces)}))

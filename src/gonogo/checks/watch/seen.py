@@ -61,8 +61,12 @@ def seen(session: Session) -> Observation:
     rows = [(name, len(recording.of(kind))) for name, kind in ASKED.items()]
     ends = [event for event in recording.of("end") if event["how"] == "error"]
     failed = Table("How it failed", ("error", "where"), tuple((event["error"], event["where"]) for event in ends))
-    if not recording.steps and not ends:
-        raise SubjectError((recording.last("end") or {}).get("unseen", "no optimizer step was seen"))
+    if not recording.steps:
+        failed_first = [
+            f"no optimizer step was seen: the script failed first: {e['error']} ({e['where']})" for e in ends
+        ]
+        unseen = (recording.last("end") or {}).get("unseen", "no optimizer step was seen")
+        raise SubjectError(failed_first[0] if failed_first else unseen)
     measured = {
         "steps": Measurement(recording.steps, "{step}"),
         "errors": Measurement(len(ends), "{error}"),
