@@ -105,7 +105,6 @@ def two(optimizer: Any) -> Any:
         program(lambda o: schedulers.ConstantLR(o, 0.5)),
         program(warm_up, moves="update"),
     ],
-    ids=str,
 )
 def test_a_scheduler_that_moves_or_may_move_elsewhere_is_healthy(run):
     assert answer(CHECK, run).status is Status.PASS
