@@ -15,3 +15,8 @@ def test_shapes_that_the_terminal_cannot_encode_are_said_in_ascii(monkeypatch, e
     say("● GO · here")
     stream.flush()
     assert stream.buffer.getvalue().decode(encoding) == shown
+
+
+def test_a_terminal_that_was_closed_costs_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    say("● GO · here")
