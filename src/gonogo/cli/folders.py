@@ -16,7 +16,8 @@ RUNS = Path(".gonogo") / "runs"
 
 def say(text: str) -> None:
     """Print to stdout, in ASCII where it cannot encode the shapes."""
-    plain = (getattr(sys.stdout, "encoding", None) or "").lower().startswith(("utf", "ascii"))  # typer writes ASCII as UTF-8
+    encoding = getattr(sys.stdout, "encoding", None) or ""  # there is no stdout where it was closed
+    plain = encoding.lower().startswith(("utf", "ascii"))  # typer writes ASCII as UTF-8
     try:
         typer.echo(text if plain else text.translate(TO_ASCII))
     except BrokenPipeError:  # nobody reads any more: the exit code is still the verdict
