@@ -3,8 +3,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 # Two threads on two busy cores were 10 to 30 times slower than one.
 export OMP_NUM_THREADS ?= 1
-# Processes of the tests: each takes up to two gigabytes.
-WORKERS ?= 2
+# Processes of the tests, each of up to two gigabytes; 0 is this one alone. With 2 they take seven minutes, but once a
+# worker was lost on the way.
+WORKERS ?= 0
 
 .PHONY: install demo check test test-all matrix docs bench bench-faults bench-sizing bench-gpu bench-watch bench-watch-faults bench-maft clean
 

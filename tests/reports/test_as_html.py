@@ -157,6 +157,7 @@ def test_sixty_checks_with_curves_stay_under_a_megabyte_with_all_figures():
     assert page.count("<figure") == 60
 
 
+@pytest.mark.slow
 def test_evidence_of_passing_checks_gives_way_when_the_page_would_grow_too_large():
     page = as_html.render(crowd(60, 500, series=8))
     assert len(page.encode()) < as_html.LIMIT

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import torch
 from torch import nn
@@ -20,6 +22,7 @@ print(found.answer, found.margin, found.peak.kinds["weights"], found.assumed)
 """
 
 
+@pytest.mark.slow
 def test_a_torch_that_refuses_the_card_is_traced_on_a_fake_cpu_and_the_report_says_so():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("fits 0.05 263168 "), done.stderr

@@ -215,6 +215,7 @@ def test_more_rows_never_take_less(text, rows, more):
     assert small <= large
 
 
+@pytest.mark.slow
 @settings(max_examples=12, phases=[Phase.generate], deadline=None)
 @given(st.sets(st.sampled_from(sorted(NAMES)), max_size=5), st.integers(1, 4))
 def test_whatever_is_not_refused_can_be_traced(names, gpus):
